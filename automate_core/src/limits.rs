@@ -1,0 +1,64 @@
+//! Every bound, in one place. A queue, a body, a loop, a template or a wait without a line here is
+//! a defect.
+
+use std::time::Duration;
+
+/// Bytes of a workflow document.
+pub const DOCUMENT_BYTES: usize = 1024 * 1024;
+/// Levels of nesting of a workflow document.
+pub const DOCUMENT_DEPTH: usize = 64;
+/// Nodes of a workflow document after aliases are expanded.
+pub const DOCUMENT_NODES: usize = 200_000;
+/// Steps of a workflow, nested ones included.
+pub const STEPS_PER_WORKFLOW: usize = 5_000;
+/// Triggers of a workflow.
+pub const TRIGGERS_PER_WORKFLOW: usize = 100;
+/// Attempts of a step that `retry.max_attempts` may ask for.
+pub const MAX_ATTEMPTS: u32 = 100;
+/// Attempts kept in the history of a step; older ones are dropped from its row.
+pub const ATTEMPTS_KEPT: usize = 50;
+/// The longest wait, retry delay and timeout.
+pub const MAX_WAIT: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
+/// The longest `Retry-After` that is honoured; a longer one is cut to it.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// The timeout of a step that names none.
+pub const DEFAULT_STEP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of a template's source.
+pub const TEMPLATE_SOURCE_BYTES: usize = 16 * 1024;
+/// Bytes that a template may render to, and of any string made inside one.
+pub const TEMPLATE_OUTPUT_BYTES: usize = 1024 * 1024;
+/// Steps of minijinja's virtual machine for one template.
+pub const TEMPLATE_FUEL: u64 = 100_000;
+/// Nesting inside a template.
+pub const TEMPLATE_RECURSION: usize = 64;
+/// Wall-clock time of one template.
+pub const TEMPLATE_TIME: Duration = Duration::from_millis(250);
+
+/// Bytes of a webhook's body, unless configured otherwise.
+pub const BODY_BYTES: usize = 1024 * 1024;
+/// Levels of nesting of a JSON payload.
+pub const JSON_DEPTH: usize = 64;
+/// Keys of a JSON payload, over all objects.
+pub const JSON_KEYS: usize = 10_000;
+/// Bytes of a step's output as JSON.
+pub const STEP_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a log line of a step.
+pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
+/// Log lines kept of one attempt of a step.
+pub const LOG_LINES_PER_ATTEMPT: usize = 1_000;
+/// Bytes of a decompressed answer to an outgoing call.
+pub const RESPONSE_BYTES: usize = 10 * 1024 * 1024;
+/// Executions that one event may start.
+pub const STARTS_PER_EVENT: usize = 1_000;
+/// How deep events that come from executions may start further executions.
+pub const EVENT_CHAIN_DEPTH: u32 = 16;
+
+/// Operations that may wait for the group commit; beyond it the caller gets `Busy`.
+pub const COMMIT_QUEUE: usize = 8_192;
+/// Operations in one group commit.
+pub const COMMIT_BATCH: usize = 512;
+/// The deadline of one database operation.
+pub const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Losses of a lease after which an item is quarantined.
+pub const LOST_LEASES: i32 = 3;
