@@ -57,15 +57,17 @@ pub const CONFIG_BYTES: usize = 1024 * 1024;
 pub const EGRESS_RULES: usize = 1_000;
 /// How long an outgoing connection may take to be made.
 pub const EGRESS_CONNECT: Duration = Duration::from_secs(5);
-/// How long an outgoing call may take in all, unless its step says less.
-pub const EGRESS_TOTAL: Duration = Duration::from_secs(30);
 /// Redirects that an outgoing call may ask to follow.
 pub const EGRESS_REDIRECTS: u8 = 3;
 /// Addresses of a name that are looked at; a name with more is refused.
 pub const EGRESS_ADDRESSES: usize = 64;
 /// Bytes of the URL of an outgoing call.
 pub const EGRESS_URL_BYTES: usize = 8 * 1024;
-/// Idle connections kept to one host, and for how long.
+/// Headers of a response to an outgoing call.
+pub const EGRESS_RESPONSE_HEADERS: usize = 200;
+/// Ports for which outgoing connections are pooled at once.
+pub const EGRESS_POOLS: usize = 64;
+/// Idle outgoing connections kept to one host.
 pub const EGRESS_IDLE_PER_HOST: usize = 16;
 /// How long an idle outgoing connection is kept.
 pub const EGRESS_IDLE: Duration = Duration::from_secs(60);
