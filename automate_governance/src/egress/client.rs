@@ -231,17 +231,26 @@ fn exchange_error(error: &reqwest::Error) -> HttpError {
     }
 }
 
-fn find_denied<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Denied> {
-    std::iter::successors(Some(error), |e| e.source()).find_map(|e| match e.downcast_ref::<LookupError>() {
-        Some(LookupError::Denied(denied)) => Some(denied),
-        Some(LookupError::Empty(_) | LookupError::TooMany(_) | LookupError::Failed { .. }) => None,
-        None => e.downcast_ref::<Denied>(),
+/// The error and what caused it, outermost first.
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let current = next?;
+        next = current.source();
+        Some(current)
     })
 }
 
-/// The innermost text of an error: the outer ones repeat the URL, whose query may hold a token.
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    let innermost = std::iter::successors(Some(error), |e| e.source()).last();
-    let text = innermost.map_or_else(|| "unknown".to_owned(), ToString::to_string);
-    text.chars().take(300).flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+fn find_denied(error: &reqwest::Error) -> Option<&Denied> {
+    causes(error).find_map(|cause| match cause.downcast_ref::<LookupError>() {
+        Some(LookupError::Denied(denied)) => Some(denied),
+        Some(LookupError::Empty(_) | LookupError::TooMany(_) | LookupError::Failed { .. }) => None,
+        None => cause.downcast_ref::<Denied>(),
+    })
+}
+
+/// The innermost text of an error, on one line: the outer ones say little more than "it failed".
+fn root_cause(error: &reqwest::Error) -> String {
+    let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
