@@ -34,7 +34,6 @@ pub const TEMPLATE_FUEL: u64 = 100_000;
 pub const TEMPLATE_RECURSION: usize = 64;
 /// Wall-clock time of one template.
 pub const TEMPLATE_TIME: Duration = Duration::from_millis(250);
-
 /// Bytes of a webhook's body, unless configured otherwise.
 pub const BODY_BYTES: usize = 1024 * 1024;
 /// Levels of nesting of a JSON payload.
@@ -75,8 +74,14 @@ pub const EGRESS_IDLE: Duration = Duration::from_secs(60);
 pub const SECRET_BYTES: usize = 64 * 1024;
 /// Secrets kept in memory by the cache of the secrets chain.
 pub const SECRET_CACHE: usize = 10_000;
-/// Versions kept of one secret.
-pub const SECRET_VERSIONS: u64 = 100;
+/// Versions kept of one secret; older ones are deleted when a new one is made.
+pub const SECRET_VERSIONS: i32 = 100;
+/// Secrets of one tenant.
+pub const SECRETS_PER_TENANT: u64 = 10_000;
+/// Stored secret versions that one step of a rotation of the master key reads.
+pub const ROTATION_PAGE: u64 = 100;
+/// Master keys that are tried: the current one and those before it.
+pub const MASTER_KEYS: usize = 16;
 /// Executions that one event may start.
 pub const STARTS_PER_EVENT: usize = 1_000;
 /// How deep events that come from executions may start further executions.
