@@ -16,4 +16,4 @@ pub use chain::{SecretChain, SecretChanges};
 pub use database::{DatabaseBackend, KeyCheck, Rewrapped, SecretInfo, SecretStoreError};
 pub use env::EnvBackend;
 pub use master_key::{KeyOrigin, LoadedKeys, MasterKey, MasterKeyError, MasterKeys};
-pub use registry::{BackendEntry, BackendRegistry, UnknownBackend};
+pub use registry::{BackendEntry, BackendRegistry, MakeBackend, UnknownBackend};

@@ -1,4 +1,5 @@
 //! The tables `secrets` and `secret_versions`.
+#![expect(unreachable_pub, reason = "the derives of sea-orm make public items of these")]
 
 pub(super) mod secret {
     use sea_orm::entity::prelude::*;

@@ -9,14 +9,17 @@ use automate_core::secrets::SecretsBackend;
 
 use super::chain::{SecretChain, SecretChanges};
 
+/// Makes a backend from the environment of the process; the error says what is missing.
+pub type MakeBackend = fn(&BTreeMap<String, String>) -> Result<Arc<dyn SecretsBackend>, String>;
+
 /// A backend that a crate registers at link time.
 pub struct BackendEntry {
     /// Its name in configuration.
     pub name: &'static str,
     /// The crate and version that it comes from.
     pub origin: &'static str,
-    /// Makes it, from the environment of the process; the error says what is missing.
-    pub make: fn(&BTreeMap<String, String>) -> Result<Arc<dyn SecretsBackend>, String>,
+    /// Makes it.
+    pub make: MakeBackend,
 }
 
 inventory::collect!(BackendEntry);
