@@ -9,6 +9,7 @@
 //! Nothing here runs a workflow, reaches a database, or reads a clock.
 
 pub mod canonical;
+pub mod check;
 pub mod codes;
 pub mod definition;
 pub mod duration;
@@ -24,7 +25,9 @@ pub mod templated;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::actions::Catalog;
 pub use canonical::{canonical_json, sha256};
+pub use check::check;
 use findings::Findings;
 
 /// One finding about a document. Findings of severity `error` refuse publication.
@@ -94,6 +97,28 @@ pub fn parse(source: &str) -> Result<Document, Vec<Diagnostic>> {
         Some(document) if !refused => Ok(Document { warnings: findings, ..document }),
         _ => Err(findings),
     }
+}
+
+/// What [`validate`] says of a source.
+#[derive(Debug, Clone)]
+pub struct Validation {
+    /// The document; `None` where a finding is an error.
+    pub document: Option<Document>,
+    /// Everything that was found, in the order of the source.
+    pub findings: Vec<Diagnostic>,
+}
+
+/// Parses and checks a source in one go, so that one answer has every error: also a document that
+/// cannot be read in one place is checked in all others.
+#[must_use]
+pub fn validate(source: &str, catalog: &dyn Catalog, expressions: &dyn check::Compile) -> Validation {
+    let (document, mut findings) = draft(source);
+    if let Some(document) = &document {
+        check::check_into(document, catalog, expressions, &mut findings);
+    }
+    let document = document.filter(|_| !findings.has_errors());
+    let findings = findings.finish();
+    Validation { document, findings }
 }
 
 /// What can be made of a source, errors or not.

@@ -53,12 +53,12 @@ impl Positions {
     }
 
     /// The line on which the text of the string at a JSON pointer begins, so that line `n` of the
-    /// text (from 1) is line `text_line + n - 1` of the source. Exact for block scalars; a folded or quoted
-    /// string that spans lines gives its first one.
+    /// text (from 1) is line `text_line + n - 1` of the source. Exact for literal block scalars; a folded or
+    /// quoted string that spans lines gives its first one.
     #[must_use]
     pub fn text_line(&self, pointer: &str) -> usize {
-        let place = self.0.find(pointer);
-        place.at.line + usize::from(place.block)
+        // The event parser places a block scalar at its text, not at its `|`.
+        self.value(pointer).line
     }
 
     pub(super) fn root(&self) -> &Place {
@@ -71,8 +71,6 @@ impl Positions {
 pub(super) struct Place {
     pub(super) at: Position,
     pub(super) key: Option<Position>,
-    /// A block scalar, whose text begins on the next line.
-    block: bool,
     children: Children,
 }
 
@@ -85,7 +83,7 @@ enum Children {
 
 impl Place {
     fn leaf(at: Position) -> Self {
-        Self { at, key: None, block: false, children: Children::None }
+        Self { at, key: None, children: Children::None }
     }
 
     pub(super) fn item(&self, index: usize) -> &Self {
@@ -242,7 +240,7 @@ impl<'f> Loader<'f> {
             loader.take(event, span)?;
         }
         match loader.root {
-            Some(node) if !(node.value.is_null() && text.trim().is_empty()) => Ok((node.value, node.place)),
+            Some(node) if !node.value.is_null() => Ok((node.value, node.place)),
             _ => Err(advise(
                 fatal(Position::START, codes::EMPTY_DOCUMENT, "the document is empty"),
                 "a workflow needs at least `workflow: name` and `steps:`",
@@ -307,10 +305,8 @@ impl<'f> Loader<'f> {
             }
         };
         let bytes = if value.is_string() { text.len() } else { 0 };
-        let mut place = Place::leaf(at);
-        place.block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
         self.count(1, bytes, at)?;
-        self.finish(Node { value, place, nodes: 1, bytes, height: 0 }, anchor)
+        self.finish(Node { value, place: Place::leaf(at), nodes: 1, bytes, height: 0 }, anchor)
     }
 
     fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Fatal> {
@@ -343,7 +339,7 @@ impl<'f> Loader<'f> {
             Open::Items(values, places) => (Value::Array(values), Children::Items(places)),
             Open::Fields { values, places, .. } => (Value::Object(values), Children::Fields(places)),
         };
-        let place = Place { at: frame.at, key: None, block: false, children };
+        let place = Place { at: frame.at, key: None, children };
         let node = Node { value, place, nodes: frame.nodes, bytes: frame.bytes, height: frame.height };
         self.finish(node, frame.anchor)
     }
