@@ -48,6 +48,18 @@ pub const TEMPLATE_FUEL: u64 = 100_000;
 pub const TEMPLATE_RECURSION: usize = 64;
 /// Wall-clock time of one template.
 pub const TEMPLATE_TIME: Duration = Duration::from_millis(250);
+/// Wall-clock time of all templates of one value, such as the `with` of a step.
+pub const TEMPLATE_VALUE_TIME: Duration = Duration::from_secs(1);
+/// Bytes that one template may make in memory, over all the values in between.
+pub const TEMPLATE_MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// Items of a list that a filter may be given or may make.
+pub const TEMPLATE_ITEMS: usize = 100_000;
+/// Operators, attribute accesses and filters that may follow from one another in one expression.
+pub const TEMPLATE_CHAIN: usize = 200;
+/// Statements (`for`, `if`, `set`, …) of one template.
+pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
+pub const SCRUBBED_SECRETS: usize = 4_096;
 
 /// Bytes of a webhook's body, unless configured otherwise.
 pub const BODY_BYTES: usize = 1024 * 1024;
