@@ -2,3 +2,4 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod databases;
+mod store;

@@ -41,8 +41,7 @@ struct Fixture {
 fn committer(panics: bool) -> Fixture {
     let gate = Arc::new(Semaphore::new(0));
     let (flushes, ops) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let recorder =
-        Recorder { gate: Arc::clone(&gate), flushes: Arc::clone(&flushes), ops: Arc::clone(&ops), panics };
+    let recorder = Recorder { gate: Arc::clone(&gate), flushes: Arc::clone(&flushes), ops: Arc::clone(&ops), panics };
     Fixture { committer: Arc::new(Committer::start(vec![recorder])), gate, flushes, ops }
 }
 

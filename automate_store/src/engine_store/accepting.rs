@@ -57,9 +57,7 @@ impl First {
     pub(super) fn is_own(&self, accept: &Accept) -> bool {
         match (&self.event_id, &accept.event) {
             (Some(first), Some(event)) => *first == event.id,
-            _ => {
-                self.executions.first().is_some_and(|id| accept.starts.iter().any(|start| start.id == *id))
-            }
+            _ => self.executions.first().is_some_and(|id| accept.starts.iter().any(|start| start.id == *id)),
         }
     }
 

@@ -62,3 +62,11 @@ pub(super) fn last_of_each_path(steps: &[StepRecord]) -> Vec<&StepRecord> {
     last.reverse();
     last
 }
+
+/// Whether one operation of the batch may be to blame.
+pub(super) fn is_about_the_data(error: &StoreError) -> bool {
+    match error {
+        StoreError::Conflict(_) | StoreError::Internal(_) | StoreError::Corrupt(_) | StoreError::NotFound(_) => true,
+        StoreError::LeaseLost | StoreError::Busy(_) | StoreError::Full(_) | StoreError::Unavailable(_) => false,
+    }
+}

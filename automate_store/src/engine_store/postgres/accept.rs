@@ -302,7 +302,10 @@ async fn insert(conn: &mut PgConnection, accepts: &[&Accept]) -> Result<Vec<Outc
 }
 
 /// The first holders of keys.
-async fn firsts(conn: &mut PgConnection, wanted: &[Key<'_>]) -> Result<HashMap<(Uuid, String, String), First>, sqlx::Error> {
+async fn firsts(
+    conn: &mut PgConnection,
+    wanted: &[Key<'_>],
+) -> Result<HashMap<(Uuid, String, String), First>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT d.tenant_id, d.scope, d.key, d.event_id, d.execution_ids FROM dedupe_keys d \
          JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS k(tenant_id, scope, key) USING (tenant_id, scope, key)",
@@ -429,7 +432,11 @@ pub(super) async fn store_with_start_keys(
         .filter(|(id, first)| !(again && id == first))
         .collect();
     drop((wanted, lost));
-    if again && found.values().any(|first| first.executions.first().is_some_and(|id| accept.starts.iter().any(|s| s.id == *id))) {
+    if again
+        && found
+            .values()
+            .any(|first| first.executions.first().is_some_and(|id| accept.starts.iter().any(|s| s.id == *id)))
+    {
         // The unseen first try was committed: its start keys hold this accept's own executions.
         inner.rollback().await?;
         return Ok(accepting::with_earlier(accept, &doubles, &earlier));
@@ -442,13 +449,15 @@ pub(super) async fn store_with_start_keys(
             if let (Some(delivery), Accepted::Stored { executions, .. }) = (&accept.delivery, &all)
                 && !earlier.is_empty()
             {
-                sqlx::query("UPDATE dedupe_keys SET execution_ids = $4 WHERE tenant_id = $1 AND scope = $2 AND key = $3")
-                    .bind(accept.tenant_id.0)
-                    .bind(&delivery.scope)
-                    .bind(&delivery.key)
-                    .bind(accepting::ids_json(executions.iter().map(|execution| execution.id)))
-                    .execute(&mut *inner)
-                    .await?;
+                sqlx::query(
+                    "UPDATE dedupe_keys SET execution_ids = $4 WHERE tenant_id = $1 AND scope = $2 AND key = $3",
+                )
+                .bind(accept.tenant_id.0)
+                .bind(&delivery.scope)
+                .bind(&delivery.key)
+                .bind(accepting::ids_json(executions.iter().map(|execution| execution.id)))
+                .execute(&mut *inner)
+                .await?;
             }
             inner.commit().await?;
             Ok(all)

@@ -178,10 +178,7 @@ impl<'a> Logs<'a> {
 
 /// Records the checkpoints whose claims are held, in one implicit transaction (or the caller's).
 /// Answers, in their order, what was seen of each; `None` where the claim is lost.
-pub(super) async fn record(
-    conn: &mut PgConnection,
-    batch: &[&Progress],
-) -> Result<Vec<Option<Held>>, sqlx::Error> {
+pub(super) async fn record(conn: &mut PgConnection, batch: &[&Progress]) -> Result<Vec<Option<Held>>, sqlx::Error> {
     let (mut b, mut s, mut l) = (Batch::default(), Steps::default(), Logs::default());
     for (index, Progress { checkpoint, log_ids }) in batch.iter().enumerate() {
         let op = i32::try_from(index).unwrap_or(i32::MAX);
