@@ -3,3 +3,4 @@
 
 pub mod outbox_conformance;
 pub mod postgres;
+pub mod store_conformance;
