@@ -31,12 +31,12 @@ pub(super) fn draw(graph: &Graph) -> String {
     let layout = graph.layout();
     let mut out = String::new();
     // Writing to a string cannot fail, here and below.
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"automate-graph\" role=\"img\" width=\"{w:.0}\" height=\"{h:.0}\" \
          viewBox=\"0 0 {w:.0} {h:.0}\"><title>{title}</title><style>{STYLE}</style><defs><marker id=\"automate-tip\" \
          viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path class=\"tip\" \
-         d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
+         d=\"M0 0L8 4L0 8z\"/></marker></defs>",
         w = layout.width,
         h = layout.height,
         title = escaped(&graph.title),
