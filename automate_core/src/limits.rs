@@ -9,10 +9,24 @@ pub const DOCUMENT_BYTES: usize = 1024 * 1024;
 pub const DOCUMENT_DEPTH: usize = 64;
 /// Nodes of a workflow document after aliases are expanded.
 pub const DOCUMENT_NODES: usize = 200_000;
+/// Bytes of all strings of a workflow document after aliases are expanded.
+pub const DOCUMENT_TEXT_BYTES: usize = 4 * DOCUMENT_BYTES;
+/// Findings about one document that are listed; further ones are counted.
+pub const DOCUMENT_FINDINGS: usize = 10_000;
+/// Names of steps that are compared to find what a wrong one was meant to be.
+pub const DOCUMENT_NAMES_COMPARED: usize = 30_000;
 /// Steps of a workflow, nested ones included.
 pub const STEPS_PER_WORKFLOW: usize = 5_000;
 /// Triggers of a workflow.
 pub const TRIGGERS_PER_WORKFLOW: usize = 100;
+/// Secrets of one webhook that may be valid at the same time, while they are rotated.
+pub const WEBHOOK_SECRETS: usize = 8;
+/// How far a webhook's timestamp may be allowed to be from now.
+pub const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(3600);
+/// Bytes of a webhook's path, of an event's type and of a pattern for one.
+pub const TRIGGER_NAME_BYTES: usize = 200;
+/// Nodes, bends of edges included, up to which a graph's edges are led around its nodes.
+pub const GRAPH_BENDS: usize = 20_000;
 /// Attempts of a step that `retry.max_attempts` may ask for.
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Attempts kept in the history of a step; older ones are dropped from its row.
@@ -108,3 +122,16 @@ pub const COMMIT_BATCH: usize = 512;
 pub const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Losses of a lease after which an item is quarantined.
 pub const LOST_LEASES: i32 = 3;
+
+/// Items in one claim, one statement of the queue or one run of the reaper.
+pub const OUTBOX_BATCH: usize = 1_000;
+/// Items in one page of a list for operators.
+pub const OUTBOX_PAGE: usize = 200;
+/// Bytes of an item's kind.
+pub const OUTBOX_KIND_BYTES: usize = 128;
+/// Bytes of an item's key; both databases index it.
+pub const OUTBOX_KEY_BYTES: usize = 1_024;
+/// Bytes of an item's payload as JSON.
+pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Bytes kept of an item's last error.
+pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
