@@ -4,4 +4,5 @@
 mod databases;
 mod engine;
 mod outbox;
+mod secrets;
 mod store;

@@ -134,6 +134,7 @@ impl From<DbErr> for SecretStoreError {
 #[derive(Clone)]
 pub struct DatabaseBackend {
     db: DatabaseConnection,
+    reader: DatabaseConnection,
     keys: MasterKeys,
     changes: SecretChanges,
 }
@@ -142,7 +143,15 @@ impl DatabaseBackend {
     /// A backend on a database that has the tables `secrets` and `secret_versions`.
     #[must_use]
     pub fn new(db: DatabaseConnection, keys: MasterKeys) -> Self {
-        Self { db, keys, changes: SecretChanges::default() }
+        Self { reader: db.clone(), db, keys, changes: SecretChanges::default() }
+    }
+
+    /// The same, reading from another pool: on SQLite the one connection that writes is busy with
+    /// the engine's work.
+    #[must_use]
+    pub fn with_reader(mut self, reader: DatabaseConnection) -> Self {
+        self.reader = reader;
+        self
     }
 
     /// Counts what this process changes; a chain that watches it forgets what it knew.
@@ -196,7 +205,7 @@ impl DatabaseBackend {
                 .filter(secret::Column::TenantId.eq(tenant.0))
                 .order_by_asc(secret::Column::Key)
                 .limit(limits::SECRETS_PER_TENANT)
-                .all(&self.db)
+                .all(&self.reader)
                 .await?;
             let versions: Vec<(Uuid, i32, String)> = version::Entity::find()
                 .select_only()
@@ -204,7 +213,7 @@ impl DatabaseBackend {
                 .filter(version::Column::TenantId.eq(tenant.0))
                 .order_by_asc(version::Column::Version)
                 .into_tuple()
-                .all(&self.db)
+                .all(&self.reader)
                 .await?;
             // The last of each secret wins, which is the newest.
             let mut newest: BTreeMap<Uuid, (i32, String)> =
@@ -230,11 +239,11 @@ impl DatabaseBackend {
     /// [`SecretStoreError::WrongMasterKey`], [`SecretStoreError::Corrupt`], and those of the database.
     pub async fn get(&self, tenant: TenantId, key: &str) -> Result<Option<SecretValue>, SecretStoreError> {
         let newest = within(async {
-            let Some(row) = find(&self.db, tenant, key).await? else { return Ok(None) };
+            let Some(row) = find(&self.reader, tenant, key).await? else { return Ok(None) };
             let newest = version::Entity::find()
                 .filter(version::Column::SecretId.eq(row.id))
                 .order_by_desc(version::Column::Version)
-                .one(&self.db)
+                .one(&self.reader)
                 .await?;
             Ok(newest.map(|newest| (row.id, newest)))
         })
@@ -327,7 +336,7 @@ impl DatabaseBackend {
         if let Some(key_id) = without_key {
             query = query.filter(version::Column::KeyId.ne(key_id));
         }
-        within(async { Ok(query.all(&self.db).await?) }).await
+        within(async { Ok(query.all(&self.reader).await?) }).await
     }
 
     async fn write(
@@ -374,16 +383,16 @@ impl DatabaseBackend {
         let now = clock::now();
         let (secret_id, number) = match find(&txn, tenant, key).await? {
             Some(row) => {
+                let id = row.id;
+                // Locks the row, so that writers at once number their versions one after the other.
+                secret::ActiveModel { updated_at: Set(now), ..row.into() }.update(&txn).await?;
                 let newest: Option<Option<i32>> = version::Entity::find()
                     .select_only()
                     .column_as(version::Column::Version.max(), "newest")
-                    .filter(version::Column::SecretId.eq(row.id))
+                    .filter(version::Column::SecretId.eq(id))
                     .into_tuple()
                     .one(&txn)
                     .await?;
-                let id = row.id;
-                let changed = secret::ActiveModel { updated_at: Set(now), ..row.into() };
-                changed.update(&txn).await?;
                 (id, newest.flatten().unwrap_or(0) + 1)
             }
             None if must_exist => return Err(SecretStoreError::NotFound(key.to_owned())),
