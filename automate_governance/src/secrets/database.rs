@@ -1,14 +1,15 @@
 //! Secrets in the database, encrypted.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod report;
+mod rotation;
+
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use async_trait::async_trait;
 use automate_core::ids::{TenantId, new_v7};
 use automate_core::secrets::{SecretError, SecretValue, SecretsBackend, is_valid_key};
 use automate_core::{clock, limits};
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
     EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, SqlErr,
@@ -18,56 +19,13 @@ use uuid::Uuid;
 
 use super::chain::SecretChanges;
 use super::entity::{secret, version};
-use super::envelope::{Binding, Sealed, open, rewrap, seal};
+use super::envelope::{Binding, Sealed, open, seal};
 use super::master_key::MasterKeys;
+
+pub use report::{KeyCheck, Rewrapped, SecretInfo};
 
 /// How often a write is tried again when another process made the same row.
 const CONFLICT_RETRIES: u32 = 5;
-
-/// What is known of a stored secret without its value.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct SecretInfo {
-    /// The key.
-    pub key: String,
-    /// The newest version, from 1.
-    pub version: i32,
-    /// The id of the master key that wraps it.
-    pub key_id: String,
-    /// When it was first set.
-    pub created_at: DateTime<Utc>,
-    /// When it was last set.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// What a rotation of the master key did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Rewrapped {
-    /// Versions that the current key wraps now and did not before.
-    pub rewrapped: u64,
-    /// Ids of master keys that are needed and not at hand, with the number of versions.
-    pub missing_keys: BTreeMap<String, u64>,
-    /// Ids of versions that do not open although their key is at hand.
-    pub corrupt: Vec<Uuid>,
-}
-
-/// Whether everything stored can be read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct KeyCheck {
-    /// Versions that open.
-    pub readable: u64,
-    /// Ids of master keys that are needed and not at hand.
-    pub missing_keys: BTreeSet<String>,
-    /// Ids of versions that do not open although their key is at hand.
-    pub corrupt: Vec<Uuid>,
-}
-
-impl KeyCheck {
-    /// Whether nothing is missing and nothing corrupt.
-    #[must_use]
-    pub fn is_ok(&self) -> bool {
-        self.missing_keys.is_empty() && self.corrupt.is_empty()
-    }
-}
 
 /// Why a stored secret could not be written or read. Holds names only.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -258,85 +216,6 @@ impl DatabaseBackend {
         let sealed = Sealed { wrapped_key: row.wrapped_key, nonce: row.nonce, ciphertext: row.ciphertext };
         let value = open(master, &binding, &sealed).map_err(|_| SecretStoreError::Corrupt(key.to_owned()))?;
         Ok(Some(SecretValue::new(value.to_string())))
-    }
-
-    /// Wraps everything with the current master key that an earlier one wraps. Each row is changed by
-    /// itself, so a rotation that was interrupted is simply run again, and readers that have both
-    /// keys never notice.
-    ///
-    /// # Errors
-    /// Those of the database; what was done until then stays done.
-    pub async fn rotate_master_key(&self) -> Result<Rewrapped, SecretStoreError> {
-        let current = self.keys.current();
-        let mut report = Rewrapped::default();
-        let mut after = None;
-        loop {
-            let page = self.versions_after(after, Some(current.id())).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for row in page {
-                let Some(old) = self.keys.get(&row.key_id) else {
-                    *report.missing_keys.entry(row.key_id).or_default() += 1;
-                    continue;
-                };
-                let binding = Binding { tenant: row.tenant_id, secret: row.secret_id, version: row.version };
-                let Ok(wrapped) = rewrap(old, current, &binding, &row.wrapped_key) else {
-                    report.corrupt.push(row.id);
-                    continue;
-                };
-                // Only if nobody else rotated the row meanwhile.
-                let update = version::Entity::update_many()
-                    .col_expr(version::Column::WrappedKey, Expr::value(wrapped))
-                    .col_expr(version::Column::KeyId, Expr::value(current.id()))
-                    .filter(version::Column::Id.eq(row.id))
-                    .filter(version::Column::KeyId.eq(row.key_id));
-                report.rewrapped += within(async { Ok(update.exec(&self.db).await?) }).await?.rows_affected;
-            }
-        }
-        Ok(report)
-    }
-
-    /// Opens every stored data key; for start-up and `doctor`.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn check(&self) -> Result<KeyCheck, SecretStoreError> {
-        let mut report = KeyCheck::default();
-        let mut after = None;
-        loop {
-            let page = self.versions_after(after, None).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for row in page {
-                let Some(master) = self.keys.get(&row.key_id) else {
-                    report.missing_keys.insert(row.key_id);
-                    continue;
-                };
-                let binding = Binding { tenant: row.tenant_id, secret: row.secret_id, version: row.version };
-                let sealed = Sealed { wrapped_key: row.wrapped_key, nonce: row.nonce, ciphertext: row.ciphertext };
-                match open(master, &binding, &sealed) {
-                    Ok(_) => report.readable += 1,
-                    Err(_) => report.corrupt.push(row.id),
-                }
-            }
-        }
-        Ok(report)
-    }
-
-    /// A page of versions by id, leaving out those of one master key.
-    async fn versions_after(
-        &self,
-        after: Option<Uuid>,
-        without_key: Option<&str>,
-    ) -> Result<Vec<version::Model>, SecretStoreError> {
-        let mut query = version::Entity::find().order_by_asc(version::Column::Id).limit(limits::ROTATION_PAGE);
-        if let Some(after) = after {
-            query = query.filter(version::Column::Id.gt(after));
-        }
-        if let Some(key_id) = without_key {
-            query = query.filter(version::Column::KeyId.ne(key_id));
-        }
-        within(async { Ok(query.all(&self.reader).await?) }).await
     }
 
     async fn write(
