@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use minijinja::Value;
-use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CompareOpKind, Expr, Stmt, UnaryOpKind};
+use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CompareOpKind, Expr, Filter, Stmt, UnaryOpKind};
 use minijinja::value::ValueKind;
 
 use super::error::{Fault, TEMPLATE_SECRET, TEMPLATE_SYNTAX};
@@ -324,16 +324,8 @@ impl<'v> Rewriter<'v> {
                 let Some(input) = &filter.expr else {
                     return Err(refuse("`filter` blocks", expr.span().start_line));
                 };
-                self.vocabulary.check_filter(filter.name).map_err(|m| syntax(m, expr))?;
                 self.put("(");
-                if matches!(filter.name, "default" | "d") {
-                    self.lenient(input)?;
-                } else {
-                    self.expr(input)?;
-                }
-                self.put("|");
-                self.put(filter.name);
-                self.args(&filter.args)?;
+                self.filter(filter, input, expr)?;
                 self.put(")");
             }
             Expr::Test(test) => {
@@ -368,6 +360,22 @@ impl<'v> Rewriter<'v> {
         Ok(())
     }
 
+    fn filter(&mut self, filter: &Filter<'_>, input: &Expr<'_>, expr: &Expr<'_>) -> Done {
+        self.vocabulary.check_filter(filter.name).map_err(|m| syntax(m, expr))?;
+        match input {
+            Expr::Filter(inner) if inner.expr.is_some() => {
+                if let Some(before) = &inner.expr {
+                    self.filter(inner, before, input)?;
+                }
+            }
+            _ if matches!(filter.name, "default" | "d") => self.lenient(input)?,
+            _ => self.expr(input)?,
+        }
+        self.put("|");
+        self.put(filter.name);
+        self.args(&filter.args)
+    }
+
     fn binary(&mut self, op: BinOpKind, left: &Expr<'_>, right: &Expr<'_>) -> Done {
         let function = match op {
             BinOpKind::Add => Some("__add("),
@@ -377,7 +385,7 @@ impl<'v> Rewriter<'v> {
         };
         if let Some(function) = function {
             self.put(function);
-            self.expr(left)?;
+            self.operands(op, left)?;
             self.put(", ");
             self.expr(right)?;
             self.put(")");
@@ -403,11 +411,39 @@ impl<'v> Rewriter<'v> {
         // Comparing with a number or a text costs no more than that; two values may be large.
         let guard = compares && (self.secrets || matches!(op, BinOpKind::In) || !is_scalar(left) && !is_scalar(right));
         self.put("(");
-        self.operand(left, guard)?;
+        match left {
+            // Without brackets, so that long chains stay flat for the parser.
+            Expr::BinOp(inner) if !compares && same(op, inner.op) && !matches!(op, BinOpKind::Pow) => {
+                self.chain(op, sign, &inner.left, &inner.right)?;
+            }
+            _ => self.operand(left, guard)?,
+        }
         self.put(sign);
         self.operand(right, guard)?;
         self.put(")");
         Ok(())
+    }
+
+    /// `a - b - c` without brackets.
+    fn chain(&mut self, op: BinOpKind, sign: &str, left: &Expr<'_>, right: &Expr<'_>) -> Done {
+        match left {
+            Expr::BinOp(inner) if same(op, inner.op) => self.chain(op, sign, &inner.left, &inner.right)?,
+            _ => self.expr(left)?,
+        }
+        self.put(sign);
+        self.expr(right)
+    }
+
+    /// The operands of `a ~ b ~ c` as arguments of one call.
+    fn operands(&mut self, op: BinOpKind, left: &Expr<'_>) -> Done {
+        match left {
+            Expr::BinOp(inner) if same(op, inner.op) => {
+                self.operands(op, &inner.left)?;
+                self.put(", ");
+                self.expr(&inner.right)
+            }
+            _ => self.expr(left),
+        }
     }
 
     fn operand(&mut self, expr: &Expr<'_>, guard: bool) -> Done {
@@ -585,6 +621,10 @@ fn constant_text(expr: &Expr<'_>) -> Option<String> {
         Expr::Const(c) => c.value.as_str().map(str::to_owned),
         _ => None,
     }
+}
+
+fn same(a: BinOpKind, b: BinOpKind) -> bool {
+    std::mem::discriminant(&a) == std::mem::discriminant(&b)
 }
 
 fn is_membership(op: CompareOpKind) -> bool {

@@ -202,6 +202,8 @@ fn add_forms(value: &str, forms: &mut Vec<String>) {
             forms.push(encoded);
         }
     }
+    forms.push(bytes.iter().map(|b| format!("%{b:02X}")).collect());
+    forms.push(bytes.iter().map(|b| format!("%{b:02x}")).collect());
     let json = serde_json::Value::String(value.to_owned()).to_string();
     let json = json.trim_start_matches('"');
     let json = json.strip_suffix('"').unwrap_or(json);
