@@ -499,8 +499,7 @@ impl<'v> Rewriter<'v> {
                 _ => break,
             }
         }
-        let Expr::Var(var) = base else { return self.expr(expr) };
-        if keys.len() < 2 {
+        if !matches!(base, Expr::Var(_)) || keys.len() < 2 {
             return self.expr(expr);
         }
         keys.reverse();
@@ -511,7 +510,6 @@ impl<'v> Rewriter<'v> {
         };
         self.put("__maybe(");
         self.refer_through(base, first.as_deref())?;
-        debug_assert!(!var.id.is_empty());
         for key in keys {
             self.put(", ");
             match key {
