@@ -1,1 +1,4 @@
-//! x
+//! Connectors: what a third party's crate plugs into, and the connectors that come with Automate.
+
+pub mod base;
+pub mod verify;
