@@ -87,10 +87,14 @@ fn refuse(state: &ApiState, request: &Request) -> Result<tokio::sync::OwnedSemap
     if let Some(framing) = request.extensions().get::<crate::server::AmbiguousFraming>() {
         return Err(framing.problem());
     }
-    Arc::clone(&state.requests).try_acquire_owned().map_err(|_| {
+    Arc::clone(&state.inner.requests).try_acquire_owned().map_err(|_| {
         metrics::counter!("automate_http_requests_shed_total").increment(1);
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", "too many requests are under way; try again shortly")
-            .with_retry_after(std::time::Duration::from_secs(1))
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "OVERLOADED",
+            "too many requests are under way; try again shortly",
+        )
+        .with_retry_after(std::time::Duration::from_secs(1))
     })
 }
 

@@ -45,9 +45,9 @@ enum Outcome {
 
 async fn checks(state: &ApiState) -> Vec<Check> {
     let check = |name, ok| Check { name, status: if ok { Outcome::Ok } else { Outcome::Fail } };
-    let store = std::sync::Arc::clone(&state.engine.ports().store);
-    let health = state.health.get(|| async move { store.health().await }).await;
-    let worker = state.engine.worker_status();
+    let store = std::sync::Arc::clone(&state.inner.engine.ports().store);
+    let health = state.inner.health.get(|| async move { store.health().await }).await;
+    let worker = state.inner.engine.worker_status();
     let (database, migrations) = match health.as_deref() {
         Some(Ok(health)) => (true, health.pending_migrations.is_empty()),
         Some(Err(error)) => {
@@ -62,6 +62,6 @@ async fn checks(state: &ApiState) -> Vec<Check> {
     vec![
         check("database", database),
         check("migrations", migrations),
-        check("accepting", !state.shutdown.is_cancelled() && !worker.draining),
+        check("accepting", !state.inner.shutdown.is_cancelled() && !worker.draining),
     ]
 }

@@ -215,8 +215,8 @@ impl<'a> Gate<'a> {
         let escaped = self.string()?;
         let bytes = self.bytes;
         let key = if escaped {
-            let unescaped: String = serde_json::from_slice(&bytes[start..self.at])
-                .map_err(|_| Syntax("a key cannot be parsed"))?;
+            let unescaped: String =
+                serde_json::from_slice(&bytes[start..self.at]).map_err(|_| Syntax("a key cannot be parsed"))?;
             Cow::Owned(unescaped.into_bytes())
         } else {
             Cow::Borrowed(&bytes[start + 1..self.at - 1])

@@ -61,21 +61,27 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
 fn describe() {
     metrics::describe_counter!("automate_http_requests_total", "Requests by route, method and status.");
     metrics::describe_histogram!("automate_http_request_duration_seconds", "Time to the answer, by route.");
-    metrics::describe_counter!("automate_http_requests_shed_total", "Requests refused because too many were under way.");
+    metrics::describe_counter!(
+        "automate_http_requests_shed_total",
+        "Requests refused because too many were under way."
+    );
     metrics::describe_counter!("automate_http_connections_total", "Connections that were accepted.");
     metrics::describe_counter!("automate_http_connections_refused_total", "Connections over a bound, by reason.");
     metrics::describe_gauge!("automate_http_connections", "Open connections.");
     metrics::describe_counter!("automate_webhooks_total", "Webhook deliveries by outcome.");
-    metrics::describe_counter!("automate_webhook_refusals_unrecorded_total", "Refused deliveries over the inbox's rate.");
+    metrics::describe_counter!(
+        "automate_webhook_refusals_unrecorded_total",
+        "Refused deliveries over the inbox's rate."
+    );
 }
 
 /// `GET /metrics`.
 pub(crate) async fn show(State(state): State<ApiState>, request: Request) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-    if !may_read(&state.settings.metrics, request.headers(), peer) {
+    if !may_read(&state.inner.settings.metrics, request.headers(), peer) {
         return Problem::not_found().into_response();
     }
-    let mut text = state.metrics.render();
+    let mut text = state.inner.metrics.render();
     sampled(&state, &mut text).await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
@@ -99,8 +105,8 @@ fn may_read(access: &MetricsAccess, headers: &HeaderMap, peer: Option<SocketAddr
 
 /// Gauges that are worth a look only when somebody looks.
 async fn sampled(state: &ApiState, text: &mut String) {
-    let store = Arc::clone(&state.engine.ports().store);
-    let stats = state.outbox.get(|| async move { store.stats().await }).await;
+    let store = Arc::clone(&state.inner.engine.ports().store);
+    let stats = state.inner.outbox.get(|| async move { store.stats().await }).await;
     let up = matches!(stats.as_deref(), Some(Ok(_)));
     gauge(text, "automate_database_up", "Whether the database answered.", f64::from(u8::from(up)));
     if let Some(Ok(stats)) = stats.as_deref() {
@@ -121,7 +127,7 @@ async fn sampled(state: &ApiState, text: &mut String) {
         let oldest = "automate_outbox_oldest_ready_seconds";
         gauge(text, oldest, "How long the oldest ready item has been ready.", stats.oldest_ready_seconds);
     }
-    let worker = state.engine.worker_status();
+    let worker = state.inner.engine.worker_status();
     gauge(text, "automate_worker_running", "Executions that run in this process now.", count(worker.running));
     gauge(text, "automate_worker_concurrency", "The most that may.", count(worker.concurrency));
     gauge(text, "automate_worker_draining", "Whether it takes no new work.", f64::from(u8::from(worker.draining)));

@@ -212,11 +212,12 @@ mod tests {
         let mut headers = http::HeaderMap::new();
         headers.insert("x-correlation-id", HeaderValue::from_static("abc"));
         let id = CorrelationId::taken_or_made(&headers);
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "no").with_errors(vec![FieldError {
-            path: "/a".to_owned(),
-            code: "REQUIRED".to_owned(),
-            message: "missing".to_owned(),
-        }]);
+        let problem =
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "no").with_errors(vec![FieldError {
+                path: "/a".to_owned(),
+                code: "REQUIRED".to_owned(),
+                message: "missing".to_owned(),
+            }]);
         let body: Value = serde_json::from_slice(&problem.body(Some(&id))).unwrap();
         assert_eq!(
             body,

@@ -43,7 +43,7 @@ pub enum MetricsAccess {
 /// What every handler sees; cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -68,12 +68,7 @@ impl ApiState {
     /// The state over an engine. `metrics` comes from [`crate::metrics::install`]; `shutdown` is the
     /// token that is given to [`crate::server::serve`] too: once it fires, `/readyz` answers 503.
     #[must_use]
-    pub fn new(
-        engine: Engine,
-        metrics: PrometheusHandle,
-        settings: ApiSettings,
-        shutdown: CancellationToken,
-    ) -> Self {
+    pub fn new(engine: Engine, metrics: PrometheusHandle, settings: ApiSettings, shutdown: CancellationToken) -> Self {
         let inner = Inner {
             engine,
             settings,
@@ -88,12 +83,5 @@ impl ApiState {
             dummy_secret: automate_core::ids::new_v7().to_string(),
         };
         Self { inner: Arc::new(inner) }
-    }
-}
-
-impl std::ops::Deref for ApiState {
-    type Target = Inner;
-    fn deref(&self) -> &Inner {
-        &self.inner
     }
 }

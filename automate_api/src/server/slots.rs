@@ -77,8 +77,9 @@ mod tests {
         let greedy: IpAddr = "2001:db8::1".parse().unwrap();
         let same_network: IpAddr = "2001:db8::2".parse().unwrap();
         let other: IpAddr = "192.0.2.1".parse().unwrap();
-        let mut held: Vec<Slot> =
-            (0..limits::CONNECTIONS_PER_ADDRESS).map(|_| slots.take(greedy).unwrap_or_else(|r| panic!("{r}"))).collect();
+        let mut held: Vec<Slot> = (0..limits::CONNECTIONS_PER_ADDRESS)
+            .map(|_| slots.take(greedy).unwrap_or_else(|r| panic!("{r}")))
+            .collect();
         assert_eq!(slots.take(same_network).err(), Some("address"));
         assert!(slots.take(other).is_ok());
         held.pop();
