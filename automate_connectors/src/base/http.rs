@@ -201,3 +201,14 @@ pub enum HttpError {
         reason: String,
     },
 }
+
+/// Refuses every request: for commands and tests that run no action.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHttp;
+
+#[async_trait]
+impl HttpClient for NoHttp {
+    async fn send(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
+        Err(HttpError::Denied { reason: "this process makes no outgoing calls".to_owned() })
+    }
+}
