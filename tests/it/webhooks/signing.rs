@@ -5,7 +5,7 @@ use automate_core::status::ExecutionStatus;
 use automate_tests::both_databases;
 use serde_json::{Value, json};
 
-use super::site::{NEW_SECRET, SECRET, Site, pairs, signed};
+use super::site::{Answer, NEW_SECRET, SECRET, Site, pairs, signed};
 
 const SIGNED: [VerifyScheme; 5] =
     [VerifyScheme::Hmac, VerifyScheme::Standard, VerifyScheme::Stripe, VerifyScheme::Github, VerifyScheme::Slack];
@@ -42,7 +42,7 @@ both_databases! {
         for scheme in SIGNED {
             let answer = site.post(scheme.as_str(), &[], BODY).await;
             assert_eq!((answer.status, answer.anonymous()), (401, unknown.anonymous()), "{}", scheme.as_str());
-            let names = |answer: &super::site::Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
+            let names = |answer: &Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
             assert_eq!(names(&answer), names(&unknown));
         }
         assert_eq!(site.executions().await, 0);

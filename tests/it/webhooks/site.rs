@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use automate_api::{ApiSettings, ApiState};
+use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::NoConnections;
 use automate_connectors::base::http::NoHttp;
-use automate_connectors::registry::ConnectorRegistry;
 use automate_connectors::verify;
 use automate_core::document::definition::VerifyScheme;
 use automate_core::expr::secret::Scrubber;
@@ -17,7 +17,7 @@ use automate_core::ids::{ExecutionId, TenantId};
 use automate_core::runtime::{Engine, Ports, Settings};
 use automate_core::secrets::{SecretError, SecretResolver, SecretValue};
 use automate_core::store::{EventRecord, ExecutionRecord};
-use automate_store::Database;
+use automate_store::db::Database;
 use automate_tests::postgres::TestDatabase;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -75,7 +75,7 @@ impl Site {
         secrets.set("SIGNING", SECRET);
         let actions = ConnectorRegistry::new(Arc::new(NoHttp), Arc::new(NoConnections));
         let ports = Ports::new(
-            automate_store::open(&db),
+            automate_store::open(&db).unwrap(),
             Arc::new(actions),
             Arc::clone(&secrets) as Arc<dyn SecretResolver>,
             Arc::new(Scrubber::new()),
@@ -194,18 +194,28 @@ impl Site {
     async fn inbox_now(&self) -> Vec<InboxRow> {
         const QUERY: &str = "SELECT path, headers, body, body_bytes, remote_addr, signature, \
                              CAST(http_status AS INTEGER) FROM webhook_requests ORDER BY id";
-        match (self.db.postgres(), self.db.sqlite_reader()) {
+        type Columns = (String, String, Option<Vec<u8>>, i64, Option<String>, String, i32);
+        let rows: Vec<Columns> = match (self.db.postgres(), self.db.sqlite_reader()) {
             (Some(pool), _) => sqlx::query_as(QUERY).fetch_all(pool).await.unwrap(),
             (None, Some(pool)) => sqlx::query_as(QUERY).fetch_all(pool).await.unwrap(),
             (None, None) => unreachable!("a database is one of the two"),
-        }
+        };
+        let row = |(path, headers, body, body_bytes, remote_addr, signature, http_status)| InboxRow {
+            path,
+            headers,
+            body,
+            body_bytes,
+            remote_addr,
+            signature,
+            http_status,
+        };
+        rows.into_iter().map(row).collect()
     }
 }
 
 /// A row of the inbox.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub(super) struct InboxRow {
-    #[sqlx(rename = "path")]
     pub(super) path: String,
     pub(super) headers: String,
     pub(super) body: Option<Vec<u8>>,
