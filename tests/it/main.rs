@@ -5,3 +5,4 @@ mod databases;
 mod engine;
 mod outbox;
 mod store;
+mod webhooks;
