@@ -49,6 +49,32 @@ pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
 pub const LOG_LINES_PER_ATTEMPT: usize = 1_000;
 /// Bytes of a decompressed answer to an outgoing call.
 pub const RESPONSE_BYTES: usize = 10 * 1024 * 1024;
+/// The most a webhook's body limit may be configured to, in bytes.
+pub const BODY_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Bytes of a configuration file.
+pub const CONFIG_BYTES: usize = 1024 * 1024;
+/// Rules of `egress.allow`.
+pub const EGRESS_RULES: usize = 1_000;
+/// How long an outgoing connection may take to be made.
+pub const EGRESS_CONNECT: Duration = Duration::from_secs(5);
+/// How long an outgoing call may take in all, unless its step says less.
+pub const EGRESS_TOTAL: Duration = Duration::from_secs(30);
+/// Redirects that an outgoing call may ask to follow.
+pub const EGRESS_REDIRECTS: u8 = 3;
+/// Addresses of a name that are looked at; a name with more is refused.
+pub const EGRESS_ADDRESSES: usize = 64;
+/// Bytes of the URL of an outgoing call.
+pub const EGRESS_URL_BYTES: usize = 8 * 1024;
+/// Idle connections kept to one host, and for how long.
+pub const EGRESS_IDLE_PER_HOST: usize = 16;
+/// How long an idle outgoing connection is kept.
+pub const EGRESS_IDLE: Duration = Duration::from_secs(60);
+/// Bytes of one secret's value.
+pub const SECRET_BYTES: usize = 64 * 1024;
+/// Secrets kept in memory by the cache of the secrets chain.
+pub const SECRET_CACHE: usize = 10_000;
+/// Versions kept of one secret.
+pub const SECRET_VERSIONS: u64 = 100;
 /// Executions that one event may start.
 pub const STARTS_PER_EVENT: usize = 1_000;
 /// How deep events that come from executions may start further executions.

@@ -1,1 +1,48 @@
-//! placeholder
+//! The drivers around the pure engine: accepting, claiming, performing, recording, recovering.
+//!
+//! [`Engine`] is the handle that everything else holds. It contains no workflow semantics: those
+//! are in [`crate::engine`].
+
+mod intake;
+mod publish;
+mod settings;
+mod worker;
+
+pub use intake::{IntakeError, PublishEvent, Received, StartRequest, WebhookDelivery, WebhookEndpoint, WebhookTarget};
+pub use publish::{PublishError, Published};
+pub use settings::{Ports, Settings};
+pub use worker::WorkerStatus;
+
+use std::sync::Arc;
+
+/// The handle on a running engine; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ports: Ports,
+    settings: Settings,
+}
+
+impl Engine {
+    /// An engine over its ports. Nothing runs until [`Engine::run_worker`], except executions that
+    /// are started here with a free slot.
+    #[must_use]
+    pub fn new(ports: Ports, settings: Settings) -> Self {
+        Self { inner: Arc::new(Inner { ports, settings }) }
+    }
+
+    /// What the engine was built over.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.inner.ports
+    }
+
+    /// How the engine was set.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+}

@@ -1,0 +1,3 @@
+//! What a connector is made of.
+
+pub mod http;
