@@ -1,1 +1,54 @@
-//! placeholder
+//! The macros of Automate. They are re-exported by the crates whose traits they implement; depend
+//! on those.
+
+mod action;
+mod plugins;
+
+use proc_macro::TokenStream;
+use syn::parse_macro_input;
+
+/// Makes an action of a connector from an async function.
+///
+/// ```ignore
+/// /// Posts a message to a channel.
+/// #[action(title = "Post a message", effect = once, timeout = "30s", example = json!({ "channel": "#ops", "text": "hi" }))]
+/// async fn post_message(ctx: &ActionContext, input: PostMessage) -> Result<Posted> { … }
+/// ```
+///
+/// The function stays as it is. Beside it stands `post_message::ACTION`, which goes into
+/// `Connector::typed_actions`. The schemas come from the types of `input` (`Deserialize`,
+/// `JsonSchema`) and of the result (`Serialize`, `JsonSchema`).
+///
+/// - `effect` (required): `pure`, `idempotent` or `once`.
+/// - `name`: the function's name where absent.
+/// - `title`: the name in words where absent. The doc comment is the description.
+/// - `timeout`: of one attempt, as `"500ms"`, `"30s"` or `"5m"`.
+/// - `example`: an expression of type `serde_json::Value`, a valid input.
+#[proc_macro_attribute]
+pub fn action(options: TokenStream, item: TokenStream) -> TokenStream {
+    let options = parse_macro_input!(options as action::Options);
+    let function = parse_macro_input!(item as syn::ItemFn);
+    action::expand(options, function).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Links the plugins among the package's dependencies, so that what they register is there.
+///
+/// A crate that is only named in `Cargo.toml` is not linked: its registrations are silently
+/// missing. Written once in `main.rs` (and in each test that needs them), this emits
+/// `extern crate … as _;` for every dependency that declares itself a plugin in its own
+/// `Cargo.toml`:
+///
+/// ```toml
+/// [package.metadata.automate]
+/// plugin = true
+/// ```
+///
+/// Optional, target-specific and development dependencies are left out, since whether they are
+/// there depends on the build; link those with a list: `link_plugins!(connector_acme)`, which asks
+/// nobody. A package may also list dependencies that do not declare themselves, under
+/// `plugins = ["their-package-name"]` in its own `[package.metadata.automate]`.
+#[proc_macro]
+pub fn link_plugins(input: TokenStream) -> TokenStream {
+    let listed = parse_macro_input!(input as plugins::Listed);
+    plugins::expand(listed).unwrap_or_else(syn::Error::into_compile_error).into()
+}

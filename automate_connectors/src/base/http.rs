@@ -48,6 +48,9 @@ pub struct HttpRequest {
     pub timeout: Duration,
     /// Bytes of the decompressed body beyond which the call fails with [`HttpError::TooLarge`].
     pub max_response_bytes: usize,
+    /// Cut the body at `max_response_bytes` instead of failing; for callers that need the status
+    /// and at most the beginning of the body.
+    pub truncate_response: bool,
     /// Redirects that may be followed; with 0 a 3xx is the response. The client may allow fewer.
     pub max_redirects: u8,
     /// Whose call it is, for policy and for metrics.
@@ -66,6 +69,7 @@ impl HttpRequest {
             body: Bytes::new(),
             timeout: limits::DEFAULT_STEP_TIMEOUT,
             max_response_bytes: limits::RESPONSE_BYTES,
+            truncate_response: false,
             max_redirects: 0,
             tenant_id: None,
         }
@@ -196,4 +200,15 @@ pub enum HttpError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// Refuses every request: for commands and tests that run no action.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHttp;
+
+#[async_trait]
+impl HttpClient for NoHttp {
+    async fn send(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
+        Err(HttpError::Denied { reason: "this process makes no outgoing calls".to_owned() })
+    }
 }

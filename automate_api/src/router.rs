@@ -1,0 +1,34 @@
+//! Which address leads where.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use http::StatusCode;
+
+use crate::state::ApiState;
+use crate::{Problem, edge, health, hooks, metrics};
+
+/// All routes of the HTTP face, with the one layer around them.
+///
+/// The REST resources under `/api/v1`, the admin and the extensions are merged here, above the
+/// fallback, so that they too run inside the layer.
+#[must_use]
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/hooks/{tenant}/{*path}", post(hooks::receive))
+        .route("/api/v1/webhooks/{tenant}/{event_type}", post(hooks::receive))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
+        .route("/ext/observability/metrics", get(metrics::show))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), edge::around))
+        .with_state(state)
+}
+
+/// The router adds `Allow`.
+async fn method_not_allowed() -> impl IntoResponse {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "this address does not take that method")
+}
