@@ -20,7 +20,7 @@ use automate_core::secrets::SecretsBackend;
 use automate_core::signals::Signal;
 
 pub use build::Role;
-pub(crate) use build::{init_telemetry, install_crypto};
+pub(crate) use build::{environment, init_telemetry, install_crypto};
 pub(crate) use database::{connect, pending_migrations};
 pub use error::AppError;
 pub use parts::Parts;

@@ -19,7 +19,6 @@ mod timeline;
 mod worker;
 mod workflow;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -197,9 +196,7 @@ fn load(cli: &Cli) -> Result<Loaded, CliError> {
         Command::Worker(args) => args.overrides(),
         _ => Vec::new(),
     };
-    // Variables that are not UTF-8 cannot be ours.
-    let env: BTreeMap<String, String> =
-        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    let env = crate::app::environment();
     Config::load(LoadOptions { file: cli.global.config.clone(), env, overrides })
         .map_err(|e| CliError::usage(e.to_string()).hint("docs/configuration.md has every key"))
 }

@@ -68,8 +68,10 @@ pub(crate) async fn run(context: Context, args: DemoArgs) -> Result<(), CliError
     output::line(format!("  database   {} ({kept})", parts.database_shown));
 
     let signing = random_secret();
-    parts.set_secret(TENANT, "DEMO_WEBHOOK_SECRET", SecretValue::new(signing.clone())).await?;
-    parts.set_secret(TENANT, "DEMO_CRM_TOKEN", SecretValue::new(random_secret())).await?;
+    let secrets = [("DEMO_WEBHOOK_SECRET", signing.clone()), ("DEMO_CRM_TOKEN", random_secret())];
+    for (key, value) in secrets {
+        parts.stored_secrets.set(TENANT, key, &SecretValue::new(value)).await?;
+    }
     output::line("  secrets    DEMO_WEBHOOK_SECRET, DEMO_CRM_TOKEN (random, stored encrypted)");
 
     let hello = format!("hello-{}", automate_core::ids::new_v7().simple());

@@ -3,11 +3,13 @@
 use automate_core::runtime::{IntakeError, PublishError};
 use automate_core::store::StoreError;
 
+use automate_governance::secrets::SecretStoreError;
+
 use crate::app::AppError;
 
 /// Why a command failed. Printed on stderr as `error: …` with the hint under it.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// It did not work: exit code 1.
     #[error("{message}")]
     Failed {
@@ -31,18 +33,18 @@ pub enum CliError {
 
 impl CliError {
     /// A failure without a hint.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), hint: None }
     }
 
     /// A wrong call.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: None }
     }
 
     /// The same with what to do about it.
     #[must_use]
-    pub fn hint(self, text: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, text: impl Into<String>) -> Self {
         let hint = Some(text.into());
         match self {
             Self::Failed { message, .. } => Self::Failed { message, hint },
@@ -53,7 +55,7 @@ impl CliError {
 
     /// The exit code: 1 failed, 2 wrongly called.
     #[must_use]
-    pub const fn exit_code(&self) -> u8 {
+    pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::Failed { .. } | Self::Reported => 1,
             Self::Usage { .. } => 2,
@@ -61,7 +63,7 @@ impl CliError {
     }
 
     /// Says it on stderr.
-    pub fn report(&self) {
+    pub(crate) fn report(&self) {
         let hint = match self {
             Self::Failed { hint, .. } | Self::Usage { hint, .. } => hint.as_deref(),
             Self::Reported => return,
@@ -120,5 +122,11 @@ impl From<AppError> for CliError {
     fn from(error: AppError) -> Self {
         let hint = error.hint();
         Self::Failed { message: error.to_string(), hint }
+    }
+}
+
+impl From<SecretStoreError> for CliError {
+    fn from(error: SecretStoreError) -> Self {
+        Self::failed(error.to_string())
     }
 }

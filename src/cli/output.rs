@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::CliError;
 
 /// Prints a line on stdout. Ends the program where nobody reads any more.
-pub fn line(text: impl Display) {
+pub(crate) fn line(text: impl Display) {
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
     if written.is_err_and(|e| e.kind() == ErrorKind::BrokenPipe) {
@@ -22,12 +22,12 @@ pub fn line(text: impl Display) {
 }
 
 /// Prints a line on stderr; nothing can be done where that fails.
-pub fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
 
 /// Prints a value as JSON.
-pub fn json<T: Serialize>(value: &T) -> Result<(), CliError> {
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value).map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
     line(text);
     Ok(())
@@ -35,7 +35,7 @@ pub fn json<T: Serialize>(value: &T) -> Result<(), CliError> {
 
 /// Lays rows out under their headings, columns two spaces apart, the last one not padded.
 #[must_use]
-pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = headings.iter().map(|h| h.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -57,7 +57,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
 
 /// One finding as compilers print them: `file:line:col: error CODE path: message (suggestion)`.
 #[must_use]
-pub fn diagnostic(file: &str, finding: &Diagnostic) -> String {
+pub(crate) fn diagnostic(file: &str, finding: &Diagnostic) -> String {
     let severity = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -73,7 +73,7 @@ pub fn diagnostic(file: &str, finding: &Diagnostic) -> String {
 
 /// A length of time for people: `3 ms`, `1.24 s`, `2 min 5 s`, `3 h 2 min`, `4 d 1 h`.
 #[must_use]
-pub fn length(time: Duration) -> String {
+pub(crate) fn length(time: Duration) -> String {
     let ms = time.as_millis();
     let s = time.as_secs();
     match s {
@@ -87,19 +87,19 @@ pub fn length(time: Duration) -> String {
 
 /// The length between two times; none where the second is earlier.
 #[must_use]
-pub fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
+pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
     (to - from).max(TimeDelta::zero()).to_std().unwrap_or_default()
 }
 
 /// A time for people, in UTC.
 #[must_use]
-pub fn time(at: DateTime<Utc>) -> String {
+pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Bytes for people.
 #[must_use]
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const STEPS: [(&str, u64); 3] = [("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)];
     STEPS
         .iter()
@@ -113,7 +113,7 @@ pub fn bytes(count: u64) -> String {
 
 /// A text on one line, cut at that many characters.
 #[must_use]
-pub fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if flat.chars().count() <= most {
         return flat;
@@ -125,7 +125,7 @@ pub fn cut(text: &str, most: usize) -> String {
 
 /// A bar for work of a known length; shows nothing where stderr is no terminal.
 #[must_use]
-pub fn progress(total: u64, what: &'static str) -> ProgressBar {
+pub(crate) fn progress(total: u64, what: &'static str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -136,7 +136,7 @@ pub fn progress(total: u64, what: &'static str) -> ProgressBar {
 
 /// A sign of life for work of unknown length; shows nothing where stderr is no terminal.
 #[must_use]
-pub fn spinner(what: String) -> ProgressBar {
+pub(crate) fn spinner(what: String) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -10,7 +10,7 @@ fn data(text: Option<&Json>) -> Value {
 
 /// An execution; with its steps where they are given.
 #[must_use]
-pub fn execution(record: &ExecutionRecord, steps: Option<&[StepRecord]>) -> Value {
+pub(crate) fn execution(record: &ExecutionRecord, steps: Option<&[StepRecord]>) -> Value {
     let mut shape = json!({
         "id": record.id,
         "workflow": record.workflow,

@@ -14,31 +14,31 @@ const SHOWN: usize = 110;
 
 /// What is known of an execution.
 #[derive(Debug, Clone)]
-pub struct Story {
+pub(crate) struct Story {
     /// The execution.
-    pub execution: ExecutionRecord,
+    pub(crate) execution: ExecutionRecord,
     /// The event that started it.
-    pub event: Option<EventRecord>,
+    pub(crate) event: Option<EventRecord>,
     /// Its steps, in the order they began.
-    pub steps: Vec<StepRecord>,
+    pub(crate) steps: Vec<StepRecord>,
     /// What its steps wrote, oldest first.
-    pub logs: Vec<StepLog>,
+    pub(crate) logs: Vec<StepLog>,
 }
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// When.
-    pub at: DateTime<Utc>,
+    pub(crate) at: DateTime<Utc>,
     /// Tells entries apart between two readings of the same execution.
-    pub key: String,
+    pub(crate) key: String,
     /// The lines to print.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Story {
     /// Reads everything about an execution of a tenant.
-    pub async fn load(
+    pub(crate) async fn load(
         store: &dyn Store,
         tenant: automate_core::ids::TenantId,
         id: ExecutionId,
@@ -56,7 +56,7 @@ impl Story {
 
     /// The heading: which execution of what, and why it ran.
     #[must_use]
-    pub fn heading(&self) -> String {
+    pub(crate) fn heading(&self) -> String {
         let e = &self.execution;
         format!(
             "{} (version {}), execution {}\n{} at {} UTC",
@@ -94,7 +94,7 @@ impl Story {
 
     /// Everything that has happened so far, in the order it happened.
     #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         for step in &self.steps {
             self.step_entries(step, &mut entries);
@@ -193,7 +193,7 @@ impl Story {
 
     /// How it stands, in a line or two: the end, or what it waits for.
     #[must_use]
-    pub fn ending(&self) -> String {
+    pub(crate) fn ending(&self) -> String {
         let e = &self.execution;
         let took = e.finished_at.map(|at| length(between(e.created_at, at))).unwrap_or_default();
         match e.status {
@@ -221,7 +221,7 @@ impl Story {
 
     /// The whole story.
     #[must_use]
-    pub fn tell(&self) -> String {
+    pub(crate) fn tell(&self) -> String {
         let mut text = self.heading();
         text.push_str("\n\n");
         for entry in self.entries() {

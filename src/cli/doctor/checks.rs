@@ -143,26 +143,24 @@ async fn queue(store: &dyn Store) -> Vec<Check> {
     checks
 }
 
-/// Whether every stored secret can be decrypted with the master key.
+/// Whether every stored secret can be decrypted with the master keys at hand.
 async fn secrets(parts: &Parts) -> Check {
-    let keys = match parts.secret_keys(TENANT).await {
-        Ok(keys) => keys,
-        Err(error) => return Check::fail("secrets", error.to_string(), "see docs/configuration.md on the master key"),
-    };
-    let mut broken = Vec::new();
-    for key in &keys {
-        if let Err(error) = parts.engine.ports().secrets.resolve(TENANT, &format!("database/{key}")).await {
-            broken.push(error.to_string());
+    let todo = "give the master key under which they were stored (AUTOMATE_MASTER_KEY), or set them again";
+    match parts.stored_secrets.check().await {
+        Ok(found) if found.is_ok() => {
+            Check::ok("secrets", format!("{} stored versions, all can be decrypted", found.readable))
         }
-    }
-    if broken.is_empty() {
-        Check::ok("secrets", format!("{} stored, all can be decrypted", keys.len()))
-    } else {
-        Check::fail(
-            "secrets",
-            broken.join("; "),
-            "give the master key under which they were stored (AUTOMATE_MASTER_KEY), or set them again",
-        )
+        Ok(found) => {
+            let missing: Vec<String> = found.missing_keys.into_iter().collect();
+            let text = format!(
+                "{} can be decrypted, {} are corrupt; missing master keys: {}",
+                found.readable,
+                found.corrupt.len(),
+                if missing.is_empty() { "none".to_owned() } else { missing.join(", ") }
+            );
+            Check::fail("secrets", text, todo)
+        }
+        Err(error) => Check::fail("secrets", error.to_string(), todo),
     }
 }
 
