@@ -15,7 +15,7 @@ pub mod base;
 #[cfg(feature = "builtin")]
 pub mod builtin;
 mod registry;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod verify;
 

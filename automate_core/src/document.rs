@@ -12,12 +12,15 @@ pub mod canonical;
 pub mod check;
 pub mod codes;
 pub mod definition;
+pub mod diff;
 pub mod duration;
 mod findings;
+pub mod graph;
 pub mod order;
 pub mod pattern;
 mod read;
 mod scalar;
+mod schema;
 mod shapes;
 pub mod source;
 pub mod templated;
@@ -28,7 +31,10 @@ use serde_json::Value;
 use crate::actions::Catalog;
 pub use canonical::{canonical_json, sha256};
 pub use check::check;
+pub use diff::{Change, ChangeKind, diff, diff_text};
 use findings::Findings;
+pub use graph::Graph;
+pub use schema::{schema, schema_text};
 
 /// One finding about a document. Findings of severity `error` refuse publication.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -130,3 +136,6 @@ fn draft(source: &str) -> (Option<Document>, Findings) {
     });
     (document, findings)
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,3 +151,16 @@ pub const COMMIT_BATCH: usize = 512;
 pub const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Losses of a lease after which an item is quarantined.
 pub const LOST_LEASES: i32 = 3;
+
+/// Items in one claim, one statement of the queue or one run of the reaper.
+pub const OUTBOX_BATCH: usize = 1_000;
+/// Items in one page of a list for operators.
+pub const OUTBOX_PAGE: usize = 200;
+/// Bytes of an item's kind.
+pub const OUTBOX_KIND_BYTES: usize = 128;
+/// Bytes of an item's key; both databases index it.
+pub const OUTBOX_KEY_BYTES: usize = 1_024;
+/// Bytes of an item's payload as JSON.
+pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Bytes kept of an item's last error.
+pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;

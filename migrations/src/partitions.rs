@@ -159,10 +159,7 @@ async fn oldest_needed<C: ConnectionTrait>(connection: &C) -> Result<Option<Date
     Ok(DateTime::from_timestamp_millis(milliseconds))
 }
 
-async fn partitions_of<C: ConnectionTrait>(
-    connection: &C,
-    table: &str,
-) -> Result<Vec<(String, DateTime<Utc>)>, DbErr> {
+async fn partitions_of<C: ConnectionTrait>(connection: &C, table: &str) -> Result<Vec<(String, DateTime<Utc>)>, DbErr> {
     let rows = connection
         .query_all_raw(Statement::from_sql_and_values(
             DbBackend::Postgres,

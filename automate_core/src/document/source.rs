@@ -217,14 +217,7 @@ impl<'f> Loader<'f> {
             return Err(fatal(position_of(source, at), codes::INVALID_CHARACTER, "NUL characters are not taken"));
         }
         let text = with_whole_characters(source);
-        let mut loader = Self {
-            findings,
-            frames: Vec::new(),
-            anchors: HashMap::new(),
-            root: None,
-            nodes: 0,
-            bytes: 0,
-        };
+        let mut loader = Self { findings, frames: Vec::new(), anchors: HashMap::new(), root: None, nodes: 0, bytes: 0 };
         let mut documents = 0;
         let mut parser = Parser::new_from_str(&text);
         while let Some(event) = parser.next_event() {
@@ -351,7 +344,8 @@ impl<'f> Loader<'f> {
             let Node { nodes, bytes, height, .. } = node;
             self.anchors.insert(anchor, Anchored { value: node.value.clone(), nodes, bytes, height });
         }
-        let pointer = if let Some(Open::Fields { values, key: Some((key, _)), .. }) = self.frames.last().map(|f| &f.open)
+        let pointer = if let Some(Open::Fields { values, key: Some((key, _)), .. }) =
+            self.frames.last().map(|f| &f.open)
             && values.contains_key(key)
         {
             Some(self.pointer())
@@ -393,12 +387,15 @@ impl<'f> Loader<'f> {
         self.nodes = self.nodes.saturating_add(nodes);
         self.bytes = self.bytes.saturating_add(bytes);
         if self.nodes > limits::DOCUMENT_NODES {
-            let message = format!("the document has more than {} values, aliases counted in full", limits::DOCUMENT_NODES);
+            let message =
+                format!("the document has more than {} values, aliases counted in full", limits::DOCUMENT_NODES);
             return Err(fatal(at, codes::LIMIT_EXCEEDED, message));
         }
         if self.bytes > limits::DOCUMENT_TEXT_BYTES {
-            let message =
-                format!("the document has more than {} bytes of text, aliases counted in full", limits::DOCUMENT_TEXT_BYTES);
+            let message = format!(
+                "the document has more than {} bytes of text, aliases counted in full",
+                limits::DOCUMENT_TEXT_BYTES
+            );
             return Err(fatal(at, codes::LIMIT_EXCEEDED, message));
         }
         Ok(())

@@ -46,7 +46,9 @@ mod tests {
         assert_eq!(secret_reference("$secret:KEY"), Some("KEY"));
         assert_eq!(secret_reference("$secret:vault/KEY?version=3"), Some("vault/KEY?version=3"));
         assert_eq!(secret_reference("{{ secrets.KEY }}"), Some("KEY"));
-        for other in ["whsec_abc", "$secret:", "$secret:a/b/c", "$secret:KEY?version=x", "x$secret:KEY", "{{ env.KEY }}"] {
+        for other in
+            ["whsec_abc", "$secret:", "$secret:a/b/c", "$secret:KEY?version=x", "x$secret:KEY", "{{ env.KEY }}"]
+        {
             assert_eq!(secret_reference(other), None, "{other}");
         }
     }

@@ -63,9 +63,11 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value) -> Vec<Problem> {
             let message = format!("expected {}, found {}", type_words(kind), type_of(instance));
             one(codes::WRONG_TYPE, message, quoted.then(|| "put it in quotes".to_owned()))
         }
-        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => alternatives(context, schema).unwrap_or_else(|| {
-            one(codes::INVALID_VALUE, "this fits none of the forms that are taken here".to_owned(), None)
-        }),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            alternatives(context, schema).unwrap_or_else(|| {
+                one(codes::INVALID_VALUE, "this fits none of the forms that are taken here".to_owned(), None)
+            })
+        }
         // What is left is about the value as a whole, which its templates may still change.
         _ if holds_template(instance) => Vec::new(),
         Kind::Enum { options } => {
@@ -123,7 +125,8 @@ fn did_you_mean_to_give(
 ) -> Option<String> {
     let known = properties(schema, error)?;
     let strangers = given.keys().map(String::as_str).filter(|name| !known.contains_key(*name));
-    crate::document::findings::nearest(missing, strangers).map(|name| format!("`{name}` may be meant to be `{missing}`"))
+    crate::document::findings::nearest(missing, strangers)
+        .map(|name| format!("`{name}` may be meant to be `{missing}`"))
 }
 
 fn type_words(kind: &TypeKind) -> String {

@@ -44,8 +44,7 @@ impl Reader<'_> {
         let nodes: Vec<Node<'_>> = items.iter().enumerate().map(|(i, item)| node.item(i, item)).collect();
         ids.blocks.push(HashMap::new());
         let names: Vec<String> = nodes.iter().map(|step| self.id(step, ids)).collect();
-        let steps: Vec<Step> =
-            nodes.iter().zip(names).map(|(node, id)| self.step(node, id, base, ids)).collect();
+        let steps: Vec<Step> = nodes.iter().zip(names).map(|(node, id)| self.step(node, id, base, ids)).collect();
         ids.blocks.pop();
         self.needs_of(&nodes, &steps);
         self.cycles_of(&nodes, &steps);
@@ -106,8 +105,7 @@ impl Reader<'_> {
         step.needs = object.field("needs").and_then(|n| self.needs(&n));
         step.retry = object.field("retry").map(|n| self.retry(&n, base));
         step.timeout = object.field("timeout").and_then(|n| self.duration(&n, Zero::Refused));
-        step.continue_on_error =
-            object.field("continue_on_error").and_then(|n| self.boolean(&n)).unwrap_or_default();
+        step.continue_on_error = object.field("continue_on_error").and_then(|n| self.boolean(&n)).unwrap_or_default();
         if let Some(kind) = self.kind(node, &object) {
             step.kind = kind;
             self.fields_of_other_kinds(&object, &step.kind);
@@ -206,7 +204,12 @@ impl Reader<'_> {
         let object = self.object(node, &WAIT)?;
         match (object.field("for"), object.field("until")) {
             (Some(_), Some(until)) => {
-                self.key_error(&until, codes::STEP_KIND, "`wait` has either `for` or `until`, and this one has both", None);
+                self.key_error(
+                    &until,
+                    codes::STEP_KIND,
+                    "`wait` has either `for` or `until`, and this one has both",
+                    None,
+                );
                 None
             }
             (Some(n), None) => match n.value {
@@ -309,10 +312,8 @@ impl Reader<'_> {
                 message.push_str(&format!("; `{}` has no `needs`, so it waits for the step before it", name(i)));
             }
             // At least one of them says `needs`, as without it a step only waits for an earlier one.
-            let Some(node) = cycle
-                .iter()
-                .find(|i| steps.get(**i).is_some_and(|s| s.needs.is_some()))
-                .and_then(|i| nodes.get(*i))
+            let Some(node) =
+                cycle.iter().find(|i| steps.get(**i).is_some_and(|s| s.needs.is_some())).and_then(|i| nodes.get(*i))
             else {
                 continue;
             };

@@ -143,7 +143,12 @@ impl Reader<'_> {
         let (one, several) = (object.field("secret"), object.field("secrets"));
         if scheme == VerifyScheme::None {
             for field in one.iter().chain(&several) {
-                self.key_error(field, codes::INVALID_VALUE, "scheme `none` takes no secret", "name a scheme, or leave the secret out");
+                self.key_error(
+                    field,
+                    codes::INVALID_VALUE,
+                    "scheme `none` takes no secret",
+                    "name a scheme, or leave the secret out",
+                );
             }
             return Some(Vec::new());
         }
@@ -214,7 +219,12 @@ impl Reader<'_> {
         }
         if length > limits::WEBHOOK_TOLERANCE {
             let message = "the tolerance must not be longer than an hour";
-            self.error(node, codes::INVALID_VALUE, message, "a wide tolerance lets old deliveries be replayed; five minutes are usual");
+            self.error(
+                node,
+                codes::INVALID_VALUE,
+                message,
+                "a wide tolerance lets old deliveries be replayed; five minutes are usual",
+            );
             return None;
         }
         Some(length)

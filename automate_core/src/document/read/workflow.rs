@@ -41,8 +41,15 @@ impl Reader<'_> {
             None => Vec::new(),
         };
         if let Some((at, pointer)) = self.first_step_too_many.take() {
-            let message = format!("the workflow has {} steps; at most {} are taken", self.steps, limits::STEPS_PER_WORKFLOW);
-            self.report(at, &pointer, codes::LIMIT_EXCEEDED, message, Some("split it into several workflows".to_owned()));
+            let message =
+                format!("the workflow has {} steps; at most {} are taken", self.steps, limits::STEPS_PER_WORKFLOW);
+            self.report(
+                at,
+                &pointer,
+                codes::LIMIT_EXCEEDED,
+                message,
+                Some("split it into several workflows".to_owned()),
+            );
         }
         Some(Workflow {
             title: title.unwrap_or_else(|| slug.clone()),
@@ -103,7 +110,12 @@ impl Reader<'_> {
         let mut retry = base.clone();
         let Some(object) = self.object(node, &RETRY) else { return retry };
         if let Some(n) = object.field("max_attempts") {
-            match n.value.as_u64().and_then(|v| u32::try_from(v).ok()).filter(|v| (1..=limits::MAX_ATTEMPTS).contains(v)) {
+            match n
+                .value
+                .as_u64()
+                .and_then(|v| u32::try_from(v).ok())
+                .filter(|v| (1..=limits::MAX_ATTEMPTS).contains(v))
+            {
                 Some(attempts) => retry.max_attempts = attempts,
                 None if n.value.is_number() => {
                     let message = format!("this must be a whole number from 1 to {}", limits::MAX_ATTEMPTS);
