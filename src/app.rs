@@ -7,7 +7,7 @@ mod error;
 mod parts;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::Connector;
@@ -46,6 +46,8 @@ pub struct App {
     handlers: Vec<Arc<dyn OutboxHandler>>,
     receivers: Vec<Receiver>,
     filters: Vec<FilterSpec>,
+    /// Made once: compiled expressions refer to it for as long as the process lives.
+    expressions: Arc<OnceLock<Expressions>>,
 }
 
 impl App {
@@ -93,6 +95,7 @@ impl App {
     #[must_use]
     pub fn filter(mut self, filter: FilterSpec) -> Self {
         self.filters.push(filter);
+        self.expressions = Arc::default();
         self
     }
 
@@ -159,6 +162,6 @@ impl App {
     }
 
     fn expressions(&self) -> Expressions {
-        Expressions::new(&self.filters().0)
+        self.expressions.get_or_init(|| Expressions::new(&self.filters().0)).clone()
     }
 }

@@ -212,8 +212,8 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, CliError> {
 /// Long-running commands log what they do; the others only what is wrong.
 fn telemetry(command: &Command, config: &Config) -> Result<(), CliError> {
     let default = match command {
-        Command::Serve(_) | Command::Worker(_) => "info",
-        _ => "warn",
+        Command::Serve(_) | Command::Worker(_) => None,
+        _ => Some("warn"),
     };
     crate::app::init_telemetry(config, default).map_err(|e| CliError::failed(e.to_string()))
 }

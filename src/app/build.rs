@@ -135,9 +135,12 @@ pub(crate) fn install_crypto() {
     automate_governance::egress::install_crypto_provider();
 }
 
-/// Logs to stderr in the configured shape; `RUST_LOG` goes before `default`.
-pub(crate) fn init_telemetry(config: &Config, default: &str) -> Result<(), AppError> {
-    automate_governance::telemetry::init(config.log.format, default).map_err(|e| AppError::Telemetry(e.to_string()))
+/// Logs to stderr in the configured shape. `RUST_LOG` goes before `default`; where neither says
+/// anything, what happens is logged.
+pub(crate) fn init_telemetry(config: &Config, default: Option<&str>) -> Result<(), AppError> {
+    let filter = std::env::var("RUST_LOG").ok().filter(|f| !f.trim().is_empty());
+    automate_governance::telemetry::init_tracing(config.log.format, filter.as_deref().or(default))
+        .map_err(|e| AppError::Telemetry(e.to_string()))
 }
 
 /// The process's metrics; there is one recorder for all servers of a process.
