@@ -48,6 +48,18 @@ pub const TEMPLATE_FUEL: u64 = 100_000;
 pub const TEMPLATE_RECURSION: usize = 64;
 /// Wall-clock time of one template.
 pub const TEMPLATE_TIME: Duration = Duration::from_millis(250);
+/// Wall-clock time of all templates of one value, such as the `with` of a step.
+pub const TEMPLATE_VALUE_TIME: Duration = Duration::from_secs(1);
+/// Bytes that one template may make in memory, over all the values in between.
+pub const TEMPLATE_MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// Items of a list that a filter may be given or may make.
+pub const TEMPLATE_ITEMS: usize = 100_000;
+/// Operators, attribute accesses and filters that may follow from one another in one expression.
+pub const TEMPLATE_CHAIN: usize = 200;
+/// Statements (`for`, `if`, `set`, …) of one template.
+pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
+pub const SCRUBBED_SECRETS: usize = 4_096;
 
 /// Bytes of a webhook's body, unless configured otherwise.
 pub const BODY_BYTES: usize = 1024 * 1024;
@@ -71,15 +83,17 @@ pub const CONFIG_BYTES: usize = 1024 * 1024;
 pub const EGRESS_RULES: usize = 1_000;
 /// How long an outgoing connection may take to be made.
 pub const EGRESS_CONNECT: Duration = Duration::from_secs(5);
-/// How long an outgoing call may take in all, unless its step says less.
-pub const EGRESS_TOTAL: Duration = Duration::from_secs(30);
 /// Redirects that an outgoing call may ask to follow.
 pub const EGRESS_REDIRECTS: u8 = 3;
 /// Addresses of a name that are looked at; a name with more is refused.
 pub const EGRESS_ADDRESSES: usize = 64;
 /// Bytes of the URL of an outgoing call.
 pub const EGRESS_URL_BYTES: usize = 8 * 1024;
-/// Idle connections kept to one host, and for how long.
+/// Headers of a response to an outgoing call.
+pub const EGRESS_RESPONSE_HEADERS: usize = 200;
+/// Ports for which outgoing connections are pooled at once.
+pub const EGRESS_POOLS: usize = 64;
+/// Idle outgoing connections kept to one host.
 pub const EGRESS_IDLE_PER_HOST: usize = 16;
 /// How long an idle outgoing connection is kept.
 pub const EGRESS_IDLE: Duration = Duration::from_secs(60);

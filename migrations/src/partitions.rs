@@ -146,11 +146,13 @@ pub async fn drop_partitions_before<C: ConnectionTrait>(
 
 /// The time of the oldest row that an unfinished execution still needs.
 async fn oldest_needed<C: ConnectionTrait>(connection: &C) -> Result<Option<DateTime<Utc>>, DbErr> {
-    // `running` is not in the partial index of the states, but a running execution has an item.
+    // `running` is not in the partial index of the states, but a running execution has an item. `CASE`,
+    // because PostgreSQL may look at the key, which need not be an id, before it looks at the kind.
     let sql = "SELECT LEAST(e.id, e.event_id) AS needed FROM executions e WHERE e.status IN ('pending', 'waiting')
         UNION ALL
-        SELECT LEAST(e.id, e.event_id) FROM outbox o JOIN executions e ON e.id = o.key::uuid
-            WHERE o.kind = 'execution' AND e.status NOT IN ('completed', 'failed', 'cancelled')
+        SELECT LEAST(e.id, e.event_id) FROM outbox o JOIN executions e
+                ON e.id = CASE WHEN o.kind = 'execution' THEN o.key::uuid END
+            WHERE e.status NOT IN ('completed', 'failed', 'cancelled')
         ORDER BY needed LIMIT 1";
     let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
     let Some(row) = row else { return Ok(None) };

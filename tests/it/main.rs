@@ -2,3 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod databases;
+mod engine;
+mod outbox;
+mod store;

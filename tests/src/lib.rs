@@ -1,3 +1,6 @@
 //! What the tests of several crates share.
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+pub mod outbox_conformance;
 pub mod postgres;
+pub mod store_conformance;

@@ -34,8 +34,8 @@ pub enum AllowRuleError {
 impl AllowRule {
     /// Whether the rule covers an address and port.
     #[must_use]
-    pub fn covers(&self, address: IpAddr, port: Option<u16>) -> bool {
-        self.contains(address) && (self.port.is_none() || port.is_none() || self.port == port)
+    pub fn covers(&self, address: IpAddr, port: u16) -> bool {
+        self.contains(address) && self.port.is_none_or(|own| own == port)
     }
 
     /// Whether the rule's network holds an address.
@@ -47,6 +47,12 @@ impl AllowRule {
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+
+    /// The port that it is for; all of them where absent.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// Whether it names one address alone.
@@ -136,11 +142,11 @@ mod tests {
 
     #[test]
     fn a_rule_covers_its_network_and_port_only() {
-        assert!(rule("10.0.0.0/8").covers("10.1.2.3".parse().unwrap(), Some(80)));
+        assert!(rule("10.0.0.0/8").covers("10.1.2.3".parse().unwrap(), 80));
         assert!(!rule("10.0.0.0/8").contains("11.0.0.0".parse().unwrap()));
-        assert!(rule("127.0.0.1:8080").covers("127.0.0.1".parse().unwrap(), Some(8080)));
-        assert!(!rule("127.0.0.1:8080").covers("127.0.0.1".parse().unwrap(), Some(8081)));
-        assert!(rule("[fd00::/8]:443").covers("fd12::1".parse().unwrap(), Some(443)));
+        assert!(rule("127.0.0.1:8080").covers("127.0.0.1".parse().unwrap(), 8080));
+        assert!(!rule("127.0.0.1:8080").covers("127.0.0.1".parse().unwrap(), 8081));
+        assert!(rule("[fd00::/8]:443").covers("fd12::1".parse().unwrap(), 443));
         assert!(rule("0.0.0.0/0").contains("255.255.255.255".parse().unwrap()));
         assert!(rule("::/0").contains("ffff::".parse().unwrap()));
         assert!(!rule("::/0").contains("1.2.3.4".parse().unwrap()));

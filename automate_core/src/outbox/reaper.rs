@@ -20,7 +20,8 @@ pub struct OutboxReaper {
     pub retry_delay: Duration,
     /// Only report what would be done.
     pub dry_run: bool,
-    store: Arc<dyn OutboxStore>,
+    /// The queue.
+    pub store: Arc<dyn OutboxStore>,
 }
 
 impl OutboxReaper {

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexSet;
+
 use crate::document::definition::{Step, StepKind, Workflow};
 use crate::document::order::{self, Before};
 
@@ -63,7 +65,7 @@ pub(super) enum Reach {
 pub(super) struct Scopes<'a> {
     blocks: Vec<Scope<'a>>,
     /// The ids of all steps, on whatever level.
-    all: HashSet<&'a str>,
+    all: IndexSet<&'a str>,
 }
 
 struct Scope<'a> {
@@ -75,8 +77,8 @@ struct Scope<'a> {
 
 impl<'a> Scopes<'a> {
     pub(super) fn of(workflow: &'a Workflow) -> Self {
-        let mut all = HashSet::new();
-        let mut open = vec![workflow.steps.as_slice(), workflow.on_failure.as_slice()];
+        let mut all = IndexSet::new();
+        let mut open = vec![workflow.on_failure.as_slice(), workflow.steps.as_slice()];
         while let Some(block) = open.pop() {
             for step in block {
                 all.insert(step.id.as_str());

@@ -34,7 +34,7 @@ fn ten_mistakes_are_told_at_once_each_with_its_place() {
 1:11 /workflow INVALID_VALUE: `Order Alert` cannot be the name of a workflow (write `order-alert`; small letters, digits and `-`, 63 characters at most, beginning with a letter or digit)
 2:1 /titel UNKNOWN_FIELD: a workflow has no field `titel` (did you mean `title`?)
 5:13 /on/0/verify MISSING_FIELD: scheme `stripe` needs `secret` (add `secret: $secret:NAME`)
-9:17 /steps/0/with/url TEMPLATE_SYNTAX: unexpected `}}`, expected end of variable block in `https://crm.example/{{ event.payload.id }`
+9:18 /steps/0/with/url TEMPLATE_SYNTAX: unexpected `}`, expected end of variable block in `https://crm.example/{{ event.payload.id }`
 9:63 /steps/0/with/metod UNKNOWN_FIELD: `http.request`: there is no field `metod` (did you mean `method`?)
 10:14 /steps/0/timeout WRONG_TYPE: expected a length of time, found a number (add a unit: `30s`)
 12:9 /steps/1/if UNKNOWN_STEP: there is no step `fech` (did you mean `fetch`?)

@@ -1,0 +1,9 @@
+//! The engine's store, on both databases.
+
+mod accepting;
+mod advancing;
+mod documents;
+mod history;
+mod operating;
+mod throughput;
+mod trouble;
