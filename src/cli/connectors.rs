@@ -1,5 +1,6 @@
 //! `automate connectors`.
 
+use automate_core::actions::Catalog;
 use clap::{Args, Subcommand};
 use serde_json::json;
 

@@ -100,7 +100,9 @@ impl From<IntakeError> for CliError {
                 let list: Vec<String> = findings.iter().map(|d| format!("  {}: {}", d.path, d.message)).collect();
                 Self::failed(format!("{error}\n{}", list.join("\n")))
             }
-            IntakeError::Overloaded { .. } | IntakeError::Trigger { .. } => Self::failed(error.to_string()),
+            IntakeError::Overloaded { .. } | IntakeError::NotRunnable(_) | IntakeError::Trigger { .. } => {
+                Self::failed(error.to_string())
+            }
         }
     }
 }

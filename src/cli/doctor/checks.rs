@@ -6,7 +6,7 @@ use std::time::Duration;
 use automate_core::document::definition::Trigger;
 use automate_core::store::{Store, StoreHealth};
 
-use super::super::{Context, TENANT, output};
+use super::super::{Context, output};
 use super::Check;
 use crate::app::{Parts, Role};
 
