@@ -213,6 +213,8 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, CliError> {
 fn telemetry(command: &Command, config: &Config) -> Result<(), CliError> {
     let default = match command {
         Command::Serve(_) | Command::Worker(_) => None,
+        // Its failed call and its fresh key are part of the story.
+        Command::Demo(_) => Some("error"),
         _ => Some("warn"),
     };
     crate::app::init_telemetry(config, default).map_err(|e| CliError::failed(e.to_string()))

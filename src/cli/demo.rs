@@ -76,7 +76,7 @@ pub(crate) async fn run(context: Context, args: DemoArgs) -> Result<(), CliError
 
     let hello = format!("hello-{}", automate_core::ids::new_v7().simple());
     for document in
-        [ORDER.replace("DEMO_CRM", &format!("http://{}", crm.address)), HELLO.replace("DEMO_PATH", &hello)]
+        [ORDER.replace("demo-crm.invalid", &crm.address.to_string()), HELLO.replace("hello-path", &hello)]
     {
         parts.engine.publish(TENANT, &document, "demo", "the demo").await?;
     }
