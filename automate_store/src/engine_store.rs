@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use automate_core::clock::{Clock, SystemClock};
 use automate_core::ids::{EventId, ExecutionId, TenantId, VersionId};
 use automate_core::outbox::OutboxStore;
 use automate_core::store::{
@@ -35,13 +36,18 @@ use self::hints::Hints;
 pub(crate) use self::progress::Progress;
 use crate::committer::Committer;
 use crate::db::Database;
+use crate::outbox::OutboxOptions;
 
 /// How long chores may take.
 const UPKEEP_TIME: Duration = Duration::from_secs(600);
 
 /// How the store works.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EngineStoreOptions {
+    /// Read on SQLite only; PostgreSQL goes by its own.
+    pub clock: Arc<dyn Clock>,
+    /// How the queue treats its rows.
+    pub outbox: OutboxOptions,
     /// Connections to PostgreSQL that commit accepts.
     pub accept_connections: usize,
     /// Connections to PostgreSQL that commit checkpoints.
@@ -52,25 +58,36 @@ pub struct EngineStoreOptions {
 
 impl Default for EngineStoreOptions {
     fn default() -> Self {
-        Self { accept_connections: 1, checkpoint_connections: 2, listen: true }
+        Self {
+            clock: Arc::new(SystemClock),
+            outbox: OutboxOptions::default(),
+            accept_connections: 1,
+            checkpoint_connections: 2,
+            listen: true,
+        }
     }
 }
 
 /// Opens the store on a database, with the usual options. Call it inside a tokio runtime.
-#[must_use]
-pub fn open(db: &Database) -> Arc<dyn Store> {
+///
+/// # Errors
+/// None for a database that [`Database::connect`] opened.
+pub fn open(db: &Database) -> Result<Arc<dyn Store>, StoreError> {
     open_with(db, &EngineStoreOptions::default())
 }
 
 /// Opens the store on a database. Call it inside a tokio runtime: it starts the committers.
-#[must_use]
-pub fn open_with(db: &Database, options: &EngineStoreOptions) -> Arc<dyn Store> {
-    Arc::new(EngineStore::new(db, options))
+///
+/// # Errors
+/// None for a database that [`Database::connect`] opened.
+pub fn open_with(db: &Database, options: &EngineStoreOptions) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(EngineStore::new(db, options)?))
 }
 
 /// The store on either database.
 struct EngineStore {
     db: Database,
+    clock: Arc<dyn Clock>,
     outbox: Arc<dyn OutboxStore>,
     accepts: Arc<Committer>,
     checkpoints: Arc<Committer>,
@@ -80,7 +97,8 @@ struct EngineStore {
 }
 
 impl EngineStore {
-    fn new(db: &Database, options: &EngineStoreOptions) -> Self {
+    fn new(db: &Database, options: &EngineStoreOptions) -> Result<Self, StoreError> {
+        let outbox = crate::outbox::open(db, Arc::clone(&options.clock), options.outbox)?;
         let hints = Hints::default();
         let (background, closed) = (TaskTracker::new(), CancellationToken::new());
         let (accepts, checkpoints) = match (db.postgres(), db.sqlite_writer()) {
@@ -95,13 +113,22 @@ impl EngineStore {
                 )
             }
             (None, Some(writer)) => {
-                let committer = Arc::new(sqlite::committer(writer, &hints));
+                let committer = Arc::new(sqlite::committer(writer, &hints, &options.clock));
                 (Arc::clone(&committer), committer)
             }
-            (None, None) => unreachable!("a database is one of the two"),
+            (None, None) => return Err(StoreError::Internal("a database of neither kind".into())),
         };
         background.close();
-        Self { db: db.clone(), outbox: crate::outbox::open(db), accepts, checkpoints, hints, background, closed }
+        Ok(Self {
+            db: db.clone(),
+            clock: Arc::clone(&options.clock),
+            outbox,
+            accepts,
+            checkpoints,
+            hints,
+            background,
+            closed,
+        })
     }
 }
 
@@ -137,7 +164,8 @@ impl Store for EngineStore {
     }
 
     async fn cancel(&self, tenant: TenantId, id: ExecutionId) -> Result<CancelOutcome, StoreError> {
-        let outcome = self.db.run(move |db| operate::cancel(db, tenant, id)).await?;
+        let now = self.clock.now();
+        let outcome = self.db.run(move |db| operate::cancel(db, now, tenant, id)).await?;
         if outcome == CancelOutcome::Requested {
             self.hints.work();
         }
@@ -145,7 +173,8 @@ impl Store for EngineStore {
     }
 
     async fn retry_execution(&self, tenant: TenantId, id: ExecutionId) -> Result<(), StoreError> {
-        self.db.run(move |db| operate::retry(db, tenant, id)).await?;
+        let now = self.clock.now();
+        self.db.run(move |db| operate::retry(db, now, tenant, id)).await?;
         self.hints.work();
         Ok(())
     }
@@ -157,8 +186,8 @@ impl Store for EngineStore {
         path: &str,
         resolution: Resolution,
     ) -> Result<(), StoreError> {
-        let path = path.to_owned();
-        self.db.run(move |db| operate::resolve(db, tenant, id, path, resolution)).await?;
+        let (now, path) = (self.clock.now(), path.to_owned());
+        self.db.run(move |db| operate::resolve(db, now, tenant, id, path, resolution)).await?;
         self.hints.work();
         Ok(())
     }
@@ -256,7 +285,8 @@ impl Store for EngineStore {
     }
 
     async fn maintain(&self, retention: Option<Duration>) -> Result<(), StoreError> {
-        self.db.run_within(UPKEEP_TIME, move |db| upkeep::maintain(db, retention)).await
+        let now = self.clock.now();
+        self.db.run_within(UPKEEP_TIME, move |db| upkeep::maintain(db, now, retention)).await
     }
 
     async fn close(&self) {

@@ -22,6 +22,11 @@ impl Findings {
         }
     }
 
+    /// Adds one that must not get lost among others, as it may be why there are so many.
+    pub(crate) fn push_first(&mut self, finding: Diagnostic) {
+        self.list.insert(0, finding);
+    }
+
     /// What was meant by the id of a step, while the comparisons stay few.
     pub(crate) fn near_step<'a>(
         &mut self,
@@ -39,7 +44,7 @@ impl Findings {
 
     /// The findings in the order of the source, with a last one that counts those left out.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+        self.list.sort_by_key(|finding| (finding.line, finding.column));
         if self.left_out > 0 {
             self.list.push(Diagnostic {
                 path: String::new(),

@@ -129,7 +129,8 @@ impl Graph {
     }
 
     /// The graph as an SVG picture that needs nothing from elsewhere: no scripts, no fonts, no
-    /// links. It takes the colour of the text around it, and everything from the document is escaped.
+    /// links. Light and dark surroundings have their colours, a page can set its own with CSS variables
+    /// (`--automate-text`, `--automate-node`, …), and everything from the document is escaped.
     #[must_use]
     pub fn to_svg(&self) -> String {
         svg::draw(self)

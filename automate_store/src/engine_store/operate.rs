@@ -7,6 +7,7 @@ use automate_core::ids::{ExecutionId, OutboxId, TenantId};
 use automate_core::outbox::{DEFAULT_PRIORITY, EXECUTION_KIND};
 use automate_core::status::{ExecutionStatus, OutboxStatus, StepStatus};
 use automate_core::store::{CancelOutcome, Resolution, StoreError};
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value};
 use uuid::Uuid;
 
@@ -28,9 +29,14 @@ pub(super) async fn execute<C: ConnectionTrait>(
     Ok(connection.execute_raw(statement).await.map_err(store_error)?.rows_affected())
 }
 
-/// The database's time. Times that decide when work is done never come from a worker's clock.
-fn now(backend: DbBackend) -> &'static str {
-    if backend == DbBackend::Postgres { "now()" } else { "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now')" }
+/// The time as SQL: on PostgreSQL its own, because times that decide when work is done never come
+/// from a worker's clock; on SQLite, which has no other, that of this process, as sqlx writes it.
+fn sql_time(backend: DbBackend, now: DateTime<Utc>) -> String {
+    if backend == DbBackend::Postgres {
+        "now()".to_owned()
+    } else {
+        format!("'{}'", now.to_rfc3339_opts(SecondsFormat::AutoSi, false))
+    }
 }
 
 fn for_update(backend: DbBackend) -> &'static str {
@@ -78,12 +84,13 @@ async fn delete_items(txn: &DatabaseTransaction, items: &[(Uuid, OutboxStatus)])
 /// Queues an execution again, in place of what is left of its earlier items.
 async fn enqueue(
     txn: &DatabaseTransaction,
+    now: DateTime<Utc>,
     tenant: TenantId,
     id: ExecutionId,
     old: &[(Uuid, OutboxStatus)],
 ) -> Result<(), StoreError> {
     delete_items(txn, old).await?;
-    let now = now(txn.get_database_backend());
+    let now = sql_time(txn.get_database_backend(), now);
     let sql = format!(
         "INSERT INTO outbox (id, tenant_id, kind, key, payload, status, priority, attempt_count, max_attempts, \
          next_attempt_at, lease_token, lost_leases, created_at, updated_at) \
@@ -108,10 +115,15 @@ enum Pass<T> {
 }
 
 /// Cancels, or asks to.
-pub(super) async fn cancel(db: Database, tenant: TenantId, id: ExecutionId) -> Result<CancelOutcome, StoreError> {
+pub(super) async fn cancel(
+    db: Database,
+    now: DateTime<Utc>,
+    tenant: TenantId,
+    id: ExecutionId,
+) -> Result<CancelOutcome, StoreError> {
     for _ in 0..TRIES {
         let txn = db.begin().await?;
-        match cancel_once(&txn, tenant, id).await {
+        match cancel_once(&txn, now, tenant, id).await {
             Ok(Pass::Done(outcome)) => {
                 txn.commit().await.map_err(store_error)?;
                 return Ok(outcome);
@@ -125,6 +137,7 @@ pub(super) async fn cancel(db: Database, tenant: TenantId, id: ExecutionId) -> R
 
 async fn cancel_once(
     txn: &DatabaseTransaction,
+    now: DateTime<Utc>,
     tenant: TenantId,
     id: ExecutionId,
 ) -> Result<Pass<CancelOutcome>, StoreError> {
@@ -133,7 +146,7 @@ async fn cancel_once(
     if status.is_terminal() {
         return Ok(Pass::Done(CancelOutcome::AlreadyEnded(status)));
     }
-    let now = now(txn.get_database_backend());
+    let now = sql_time(txn.get_database_backend(), now);
     if items_before.iter().any(|(_, status)| *status == OutboxStatus::Running) {
         let sql =
             format!("UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, {now}) WHERE id = $1");
@@ -160,7 +173,12 @@ async fn cancel_once(
 }
 
 /// Puts a failed execution back into the queue.
-pub(super) async fn retry(db: Database, tenant: TenantId, id: ExecutionId) -> Result<(), StoreError> {
+pub(super) async fn retry(
+    db: Database,
+    at: DateTime<Utc>,
+    tenant: TenantId,
+    id: ExecutionId,
+) -> Result<(), StoreError> {
     let txn = db.begin().await?;
     let old = items(&txn, id).await?;
     let status = locked_status(&txn, tenant, id).await?;
@@ -194,13 +212,14 @@ pub(super) async fn retry(db: Database, tenant: TenantId, id: ExecutionId) -> Re
         vec![id.0.into()],
     )
     .await?;
-    enqueue(&txn, tenant, id, &old).await?;
+    enqueue(&txn, at, tenant, id, &old).await?;
     txn.commit().await.map_err(store_error)
 }
 
 /// Resolves a step in `outcome_unknown`.
 pub(super) async fn resolve(
     db: Database,
+    at: DateTime<Utc>,
     tenant: TenantId,
     id: ExecutionId,
     path: String,
@@ -222,7 +241,7 @@ pub(super) async fn resolve(
     if old.iter().any(|(_, status)| *status == OutboxStatus::Running) {
         return Err(StoreError::Conflict(format!("a worker holds execution {id}; try again shortly")));
     }
-    let now = now(txn.get_database_backend());
+    let now = sql_time(txn.get_database_backend(), at);
     let key = || vec![Value::from(id.0), Value::from(path.as_str())];
     match resolution {
         Resolution::Completed(output) => {
@@ -251,6 +270,6 @@ pub(super) async fn resolve(
         }
     }
     execute(&txn, "UPDATE executions SET status = 'running' WHERE id = $1", vec![id.0.into()]).await?;
-    enqueue(&txn, tenant, id, &old).await?;
+    enqueue(&txn, at, tenant, id, &old).await?;
     txn.commit().await.map_err(store_error)
 }

@@ -123,20 +123,20 @@ fn free_of_df(text: &str) -> Option<u64> {
 }
 
 /// Makes partitions ahead, deletes old keys, and history older than `retention`.
-pub(super) async fn maintain(db: Database, retention: Option<Duration>) -> Result<(), StoreError> {
-    delete_old_keys(&db).await?;
+pub(super) async fn maintain(db: Database, now: DateTime<Utc>, retention: Option<Duration>) -> Result<(), StoreError> {
+    delete_old_keys(&db, now).await?;
     match db.backend() {
-        Backend::Postgres => partitions(&db, retention).await,
+        Backend::Postgres => partitions(&db, now, retention).await,
         Backend::Sqlite => match retention {
-            Some(retention) => delete_history(&db, clock::now() - retention).await,
+            Some(retention) => delete_history(&db, now - retention).await,
             None => Ok(()),
         },
     }
 }
 
-async fn partitions(db: &Database, retention: Option<Duration>) -> Result<(), StoreError> {
+async fn partitions(db: &Database, ours: DateTime<Utc>, retention: Option<Duration>) -> Result<(), StoreError> {
     let row = select_one(db.orm(), "SELECT clock_timestamp() AS now", Vec::new()).await?;
-    let now: DateTime<Utc> = row.map_or_else(|| Ok(clock::now()), |row| row.try_get("", "now")).map_err(store_error)?;
+    let now: DateTime<Utc> = row.map_or(Ok(ours), |row| row.try_get("", "now")).map_err(store_error)?;
     let txn = db.orm().begin().await.map_err(store_error)?;
     let made = ensure_partitions(&txn, now, MONTHS_AHEAD).await.map_err(store_error)?;
     txn.commit().await.map_err(store_error)?;
@@ -154,7 +154,7 @@ async fn partitions(db: &Database, retention: Option<Duration>) -> Result<(), St
     Ok(())
 }
 
-async fn delete_old_keys(db: &Database) -> Result<(), StoreError> {
+async fn delete_old_keys(db: &Database, now: DateTime<Utc>) -> Result<(), StoreError> {
     let sql = match db.backend() {
         Backend::Postgres => format!(
             "DELETE FROM dedupe_keys WHERE ctid = ANY(ARRAY(SELECT ctid FROM dedupe_keys \
@@ -169,7 +169,7 @@ async fn delete_old_keys(db: &Database) -> Result<(), StoreError> {
     for _ in 0..PASSES {
         let values = match db.backend() {
             Backend::Postgres => Vec::new(),
-            Backend::Sqlite => vec![(clock::now() - DEDUPE_KEPT).into()],
+            Backend::Sqlite => vec![(now - DEDUPE_KEPT).into()],
         };
         if execute(db.orm(), &sql, values).await? < DELETED_AT_ONCE {
             break;

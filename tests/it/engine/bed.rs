@@ -71,7 +71,7 @@ impl Bed {
 
     /// An engine without a worker.
     pub(super) async fn engine(&self, settings: Settings) -> Engine {
-        let store = automate_store::open(&self.db.open_again().await);
+        let store = automate_store::open(&self.db.open_again().await).expect("the store opens");
         let secrets = Secrets(BTreeMap::from([("TOKEN".to_owned(), "canary-5f0a7c9e11".to_owned())]));
         let ports = Ports::new(store, Arc::new(Actions(self.world.clone())), Arc::new(secrets), Arc::new(Scrubber::new()));
         Engine::new(ports, settings)

@@ -12,7 +12,7 @@ use automate_tests::store_conformance::*;
 
 both_databases! {
     async fn an_accept_stores_event_request_key_execution_and_item(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let accept = delivery("d-1", vec![start()]);
         let event = accept.event.clone().unwrap();
         let id = accept.starts[0].id;
@@ -36,7 +36,7 @@ both_databases! {
     }
 
     async fn a_second_delivery_stores_nothing_and_answers_with_the_first(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let first = delivery("d-1", vec![start(), start()]);
         let (event, executions) = (first.event.clone().unwrap().id, first.starts.iter().map(|s| s.id).collect::<Vec<_>>());
         stored(store.accept(first).await.unwrap());
@@ -49,7 +49,7 @@ both_databases! {
     }
 
     async fn of_two_hundred_deliveries_at_once_through_two_stores_one_is_stored(t: TestDatabase) {
-        let (here, there) = (open(&t.db), open(&t.open_again().await));
+        let (here, there) = (open(&t.db).unwrap(), open(&t.open_again().await).unwrap());
         let tasks: Vec<_> = (0..200)
             .map(|n| {
                 let store = if n % 2 == 0 { Arc::clone(&here) } else { Arc::clone(&there) };
@@ -76,7 +76,7 @@ both_databases! {
     }
 
     async fn keys_are_of_one_tenant_and_scope(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         stored(store.accept(delivery("d-1", vec![start()])).await.unwrap());
         let mut other_scope = delivery("d-1", vec![start()]);
         other_scope.delivery.as_mut().unwrap().scope = "hook:returns".to_owned();
@@ -88,7 +88,7 @@ both_databases! {
     }
 
     async fn an_accept_for_a_trigger_that_is_gone_is_stale_and_stores_nothing(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let old = published(&*store, "orders").await;
         stored(store.accept(delivery("d-1", vec![start_of(&old)])).await.unwrap());
         let new = published(&*store, "orders").await;
@@ -103,7 +103,7 @@ both_databases! {
     }
 
     async fn stale_and_live_accepts_with_one_key_at_once_store_one(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let old = published(&*store, "orders").await;
         let new = published(&*store, "orders").await;
         let calls: Vec<_> = (0..40)
@@ -119,7 +119,7 @@ both_databases! {
     }
 
     async fn a_start_with_a_used_dedupe_key_is_not_made(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let workflow = start();
         let keyed = |key: &str| NewExecution {
             workflow_id: workflow.workflow_id,
@@ -147,7 +147,7 @@ both_databases! {
     }
 
     async fn two_starts_with_one_dedupe_key_in_one_accept_make_one(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let one = NewExecution { dedupe_key: Some("k".to_owned()), ..start() };
         let two = NewExecution { workflow_id: one.workflow_id, dedupe_key: Some("k".to_owned()), ..start() };
         let made = stored(store.accept(manual(vec![one, two])).await.unwrap());
@@ -158,7 +158,7 @@ both_databases! {
     }
 
     async fn a_hundred_starts_with_one_dedupe_key_at_once_make_one(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let workflow = start().workflow_id;
         let calls: Vec<_> = (0..100)
             .map(|_| {
@@ -177,7 +177,7 @@ both_databases! {
     }
 
     async fn a_born_leased_execution_is_claimed_by_nobody_else(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         assert_eq!(claim.token, 1);
         assert_eq!(count(&t.db, "SELECT count(*) FROM outbox WHERE status = 'RUNNING' AND lease_owner = 'worker-1'
@@ -201,7 +201,7 @@ both_databases! {
     }
 
     async fn a_refused_request_is_recorded(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let mut request = delivery("x", Vec::new()).request.unwrap();
         request.body = Some(vec![0, 255, 10]);
         request.signature = "SIGNATURE_INVALID".to_owned();
@@ -212,7 +212,7 @@ both_databases! {
     }
 
     async fn pending_work_gives_a_hint_at_once(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         // Take what the start may have left.
         store.wait_for_hint(std::time::Duration::from_millis(300)).await;
         store.wait_for_hint(std::time::Duration::from_millis(300)).await;
@@ -234,7 +234,7 @@ both_databases! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_gives_a_hint_to_other_processes_on_postgres() {
     let Some(t) = automate_tests::postgres::TestDatabase::postgres().await else { return };
-    let (here, there) = (open(&t.db), open(&t.open_again().await));
+    let (here, there) = (open(&t.db).unwrap(), open(&t.open_again().await).unwrap());
     // The hints of the start: those that the listeners give when they are connected.
     for _ in 0..3 {
         there.wait_for_hint(std::time::Duration::from_millis(300)).await;

@@ -15,7 +15,7 @@ use automate_tests::store_conformance::*;
 
 both_databases! {
     async fn a_checkpoint_records_steps_logs_execution_and_ends_the_item(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         let now = clock::now();
         let mut failed = step("fetch", 1, StepStatus::Waiting);
@@ -76,7 +76,7 @@ both_databases! {
     }
 
     async fn a_stale_fence_records_nothing(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         take_over(&t.db, claim).await;
         let mut zombie = end(id, claim);
@@ -91,7 +91,7 @@ both_databases! {
     }
 
     async fn a_claim_on_another_execution_records_nothing(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let ((one, _), (two, claim_of_two)) = (running(&*store).await, running(&*store).await);
         assert!(matches!(store.checkpoint(end(one, claim_of_two)).await, Err(StoreError::LeaseLost)));
         store.checkpoint(end(two, claim_of_two)).await.unwrap();
@@ -99,7 +99,7 @@ both_databases! {
     }
 
     async fn after_the_end_a_checkpoint_finds_its_lease_lost(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         store.checkpoint(end(id, claim)).await.unwrap();
         assert!(matches!(store.checkpoint(end(id, claim)).await, Err(StoreError::LeaseLost)));
@@ -107,7 +107,7 @@ both_databases! {
     }
 
     async fn waiting_gives_the_lease_back_until_its_time(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         change(&t.db, "UPDATE outbox SET lost_leases = 2 WHERE id = $1", vec![claim.id.0.into()]).await;
         let wake = clock::now() + std::time::Duration::from_secs(3600);
@@ -125,7 +125,7 @@ both_databases! {
     }
 
     async fn progress_forgives_lost_leases(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         change(&t.db, "UPDATE outbox SET lost_leases = 2 WHERE id = $1", vec![claim.id.0.into()]).await;
         store.checkpoint(checkpoint(id, claim, Then::Hold)).await.unwrap();
@@ -134,7 +134,7 @@ both_databases! {
     }
 
     async fn five_hundred_executions_at_once_are_all_recorded_once(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let calls: Vec<_> = (0..500)
             .map(|n| {
                 move |store: Arc<dyn Store>| async move {
@@ -162,7 +162,7 @@ both_databases! {
     }
 
     async fn a_lost_lease_among_many_checkpoints_is_the_only_one_refused(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let mut claims = Vec::new();
         for _ in 0..20 {
             claims.push(running(&*store).await);
@@ -179,7 +179,7 @@ both_databases! {
     }
 
     async fn what_a_checkpoint_publishes_is_accepted_with_it(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         let mut ending = end(id, claim);
         let keyed = automate_core::store::NewExecution { dedupe_key: Some("k".to_owned()), ..start() };
@@ -200,7 +200,7 @@ both_databases! {
     }
 
     async fn a_checkpoint_goes_through_when_what_it_publishes_is_stale(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let old = published(&*store, "orders").await;
         published(&*store, "orders").await;
         let (id, claim) = running(&*store).await;
@@ -213,7 +213,7 @@ both_databases! {
     }
 
     async fn a_step_named_twice_in_one_checkpoint_keeps_its_last_state(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         let twice = Checkpoint {
             steps: vec![step("fetch", 1, StepStatus::Running), step("fetch", 1, StepStatus::Completed)],

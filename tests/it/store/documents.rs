@@ -7,14 +7,14 @@ use automate_tests::store_conformance::*;
 
 both_databases! {
     async fn the_default_tenant_is_there(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         assert_eq!(store.tenant("default").await.unwrap(), TENANT);
         assert!(matches!(store.tenant("nobody").await, Err(StoreError::NotFound(_))));
         store.close().await;
     }
 
     async fn publishing_makes_versions_switches_triggers_and_clears_the_draft(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let draft = store.save_draft(TENANT, "orders", "Orders", "What comes in", "slug: orders", None).await.unwrap();
         assert_eq!((draft.live_version, draft.draft.as_deref()), (None, Some("slug: orders")));
         let first = store.publish(TENANT, document("orders", "one")).await.unwrap();
@@ -38,7 +38,7 @@ both_databases! {
     }
 
     async fn publishing_what_is_live_changes_nothing(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let first = store.publish(TENANT, document("orders", "one")).await.unwrap();
         let (workflow, triggers) = (store.workflow(TENANT, "orders").await.unwrap(), store.triggers().await.unwrap());
         assert_eq!(store.publish(TENANT, document("orders", "one")).await.unwrap(), first);
@@ -48,7 +48,7 @@ both_databases! {
     }
 
     async fn rolling_back_is_a_new_version_with_the_old_document(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let first = store.publish(TENANT, document("orders", "one")).await.unwrap();
         store.publish(TENANT, document("orders", "two")).await.unwrap();
         let back = store.publish(TENANT, document("orders", "one")).await.unwrap();
@@ -58,7 +58,7 @@ both_databases! {
     }
 
     async fn publishing_at_once_gives_each_its_number(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let calls: Vec<_> = (0..10)
             .map(|n| {
                 move |store: std::sync::Arc<dyn automate_core::store::Store>| async move {
@@ -74,7 +74,7 @@ both_databases! {
     }
 
     async fn a_draft_saved_over_a_change_is_a_conflict(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let first = store.save_draft(TENANT, "orders", "Orders", "", "one", None).await.unwrap();
         let second = store.save_draft(TENANT, "orders", "Orders", "", "two", Some(first.row_version)).await.unwrap();
         let late = store.save_draft(TENANT, "orders", "Orders", "", "three", Some(first.row_version)).await;
@@ -87,7 +87,7 @@ both_databases! {
     }
 
     async fn workflows_are_listed_by_slug_and_tenant(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         for slug in ["zebra", "apple"] {
             published(&*store, slug).await;
         }

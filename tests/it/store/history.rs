@@ -12,7 +12,7 @@ use automate_tests::store_conformance::*;
 
 both_databases! {
     async fn loading_gives_execution_event_and_steps_in_the_order_asked(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let with_event = delivery("d-1", vec![leased_start()]);
         let event = with_event.event.clone().unwrap();
         let made = stored(store.accept(with_event).await.unwrap()).remove(0);
@@ -36,7 +36,7 @@ both_databases! {
     }
 
     async fn a_corrupt_row_is_an_error_of_its_own(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let good = pending(&*store).await;
         let word = pending(&*store).await;
         let json = pending(&*store).await;
@@ -59,7 +59,7 @@ both_databases! {
     }
 
     async fn pages_follow_each_other_newest_first(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let mut ids = Vec::new();
         for _ in 0..7 {
             ids.push(pending(&*store).await);
@@ -90,7 +90,7 @@ both_databases! {
     }
 
     async fn health_names_the_database_and_nothing_is_pending(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let health = store.health().await.unwrap();
         assert_eq!(health.backend, t.db.backend().as_str());
         assert!(!health.version.is_empty());
@@ -104,7 +104,7 @@ both_databases! {
     }
 
     async fn upkeep_deletes_old_keys_and_keeps_young_ones(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         stored(store.accept(delivery("old", vec![start()])).await.unwrap());
         stored(store.accept(delivery("young", vec![start()])).await.unwrap());
         let eight_days_ago = clock::now() - Duration::from_secs(8 * 24 * 3600);
@@ -117,7 +117,7 @@ both_databases! {
     }
 
     async fn retention_deletes_what_has_ended_long_ago_and_keeps_what_lives(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         // Ids of an hour of the year 2020.
         let old = |place: u128| uuid::Uuid::from_u128((1_577_880_000_000_u128 << 80) | (0x7 << 76) | (0x2 << 62) | place);
         let accept = |key: &str, place: u128| {

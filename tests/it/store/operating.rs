@@ -53,7 +53,7 @@ async fn unknown(store: &dyn Store) -> ExecutionId {
 
 both_databases! {
     async fn cancelling_what_nobody_holds_ends_it_at_once(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let id = pending(&*store).await;
         assert_eq!(store.cancel(TENANT, id).await.unwrap(), CancelOutcome::Cancelled);
         let execution = store.execution(TENANT, id).await.unwrap();
@@ -69,7 +69,7 @@ both_databases! {
     }
 
     async fn cancelling_what_waits_cancels_its_unfinished_steps(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         let waiting = Checkpoint {
             steps: vec![step("fetch", 1, StepStatus::Completed), step("pause", 2, StepStatus::Waiting)],
@@ -84,7 +84,7 @@ both_databases! {
     }
 
     async fn cancelling_what_waits_for_a_person_ends_it_and_keeps_the_unknown_outcome(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let id = unknown(&*store).await;
         assert_eq!(count(&t.db, "SELECT count(*) FROM outbox").await, 0);
         assert_eq!(store.cancel(TENANT, id).await.unwrap(), CancelOutcome::Cancelled);
@@ -93,7 +93,7 @@ both_databases! {
     }
 
     async fn cancelling_what_a_worker_holds_is_a_request_that_its_checkpoints_see(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         assert_eq!(store.cancel(TENANT, id).await.unwrap(), CancelOutcome::Requested);
         assert_eq!(store.cancel_requests(&[id, ExecutionId::new()]).await.unwrap(), [id]);
@@ -112,7 +112,7 @@ both_databases! {
     }
 
     async fn another_tenants_execution_is_not_found(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let id = pending(&*store).await;
         let stranger = automate_core::ids::TenantId::new();
         assert!(matches!(store.cancel(stranger, id).await, Err(StoreError::NotFound(_))));
@@ -123,7 +123,7 @@ both_databases! {
     }
 
     async fn retrying_runs_failed_steps_again_and_keeps_finished_ones(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let id = failed(&*store).await;
         store.retry_execution(TENANT, id).await.unwrap();
         let execution = store.execution(TENANT, id).await.unwrap();
@@ -147,7 +147,7 @@ both_databases! {
     }
 
     async fn only_a_failed_execution_can_be_retried(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         let refused = store.retry_execution(TENANT, id).await.unwrap_err();
         assert!(matches!(&refused, StoreError::Conflict(text) if text.contains("pending")), "{refused}");
@@ -158,7 +158,7 @@ both_databases! {
     }
 
     async fn retrying_twice_at_once_queues_it_once(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let id = failed(&*store).await;
         let (one, two) = tokio::join!(store.retry_execution(TENANT, id), store.retry_execution(TENANT, id));
         assert_eq!([one.is_ok(), two.is_ok()].into_iter().filter(|ok| *ok).count(), 1);
@@ -167,7 +167,7 @@ both_databases! {
     }
 
     async fn an_unknown_outcome_is_resolved_as_the_operator_says(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         for resolution in [Resolution::Completed(Some(r#"{"paid":true}"#.into())), Resolution::Repeat, Resolution::Failed] {
             let id = unknown(&*store).await;
             store.resolve_unknown(TENANT, id, "pay", resolution.clone()).await.unwrap();

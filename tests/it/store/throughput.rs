@@ -84,7 +84,7 @@ async fn measure(name: &str, store: Arc<dyn Store>) {
 #[ignore = "a measurement"]
 async fn sqlite() {
     let t = TestDatabase::sqlite().await;
-    measure("sqlite", open(&t.db)).await;
+    measure("sqlite", open(&t.db).unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,5 +92,5 @@ async fn sqlite() {
 async fn postgres() {
     let server = tokio::task::spawn_blocking(|| PgServer::private(true)).await.unwrap().unwrap();
     let t = TestDatabase::on(&server).await;
-    measure("postgres", open(&t.db)).await;
+    measure("postgres", open(&t.db).unwrap()).await;
 }

@@ -12,7 +12,7 @@ use automate_tests::store_conformance::*;
 
 both_databases! {
     async fn a_poisoned_accept_does_not_fail_its_neighbours(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let taken = pending(&*store).await;
         let calls: Vec<_> = (0..60)
             .map(|n| {
@@ -36,7 +36,7 @@ both_databases! {
     }
 
     async fn a_poisoned_checkpoint_does_not_fail_its_neighbours(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let mut claims = Vec::new();
         for _ in 0..40 {
             claims.push(running(&*store).await);
@@ -66,7 +66,7 @@ both_databases! {
     }
 
     async fn a_nul_character_in_a_text_is_the_problem_of_its_own_operation(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;
         let (other, other_claim) = running(&*store).await;
         let mut odd = step("fetch", 1, StepStatus::Completed);
@@ -90,7 +90,7 @@ both_databases! {
     }
 
     async fn calls_that_are_dropped_go_on_and_harm_no_connection(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         for n in 0..50u64 {
             let accept = delivery(&format!("d-{n}"), vec![leased_start()]);
             let _ = tokio::time::timeout(Duration::from_micros(n * 20), store.accept(accept)).await;
@@ -113,7 +113,7 @@ both_databases! {
     }
 
     async fn closing_commits_what_waits(t: TestDatabase) {
-        let store = open(&t.db);
+        let store = open(&t.db).unwrap();
         let again = t.open_again().await;
         let tasks: Vec<_> = (0..50)
             .map(|n| {
@@ -138,7 +138,7 @@ both_databases! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_cut_is_opened_again_and_nothing_is_doubled() {
     let Some(t) = TestDatabase::postgres().await else { return };
-    let store = open(&t.db);
+    let store = open(&t.db).unwrap();
     let again = t.open_again().await;
     let cutting = tokio::spawn(async move {
         for _ in 0..15 {
@@ -191,7 +191,7 @@ async fn a_database_that_is_away_says_so_in_time_and_work_resumes() {
         Err(reason) => panic!("{reason}"),
     };
     let t = TestDatabase::on(&server).await;
-    let store = open(&t.db);
+    let store = open(&t.db).unwrap();
     let (id, claim) = running(&*store).await;
     let stopping = Arc::clone(&server);
     tokio::task::spawn_blocking(move || stopping.crash()).await.unwrap().unwrap();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::expr::{Expressions, References};
+
 /// How a text is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
@@ -37,11 +39,22 @@ pub struct Names {
 
 /// Compiles templates and expressions without rendering them.
 pub trait Compile {
-    /// Compiles a text.
+    /// Compiles a text, and says which names it uses.
     ///
     /// # Errors
     /// [`ExprProblem`] where the text is not what it is meant to be.
-    fn compile(&self, source: &str, form: Form) -> Result<(), ExprProblem>;
-    /// The names that a text uses; empty where it does not compile.
-    fn names(&self, source: &str, form: Form) -> Names;
+    fn compile(&self, source: &str, form: Form) -> Result<Names, ExprProblem>;
+}
+
+impl Compile for Expressions {
+    fn compile(&self, source: &str, form: Form) -> Result<Names, ExprProblem> {
+        let references = match form {
+            Form::Template => self.template(source).map(|template| template.references()),
+            Form::Condition => self.condition(source).map(|condition| condition.references()),
+        };
+        match references {
+            Ok(References { names, steps, vars, secrets, .. }) => Ok(Names { top: names, steps, vars, secrets }),
+            Err(error) => Err(ExprProblem { code: error.code.to_owned(), message: error.message, line: error.line }),
+        }
+    }
 }

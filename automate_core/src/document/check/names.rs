@@ -6,6 +6,7 @@ use indexmap::IndexSet;
 
 use crate::document::definition::{Step, StepKind, Workflow};
 use crate::document::order::{self, Before};
+use crate::limits;
 
 /// Names known wherever a template may stand.
 const EVERYWHERE: &[&str] = &["env", "event", "execution", "inputs", "secrets", "steps", "tenant", "vars"];
@@ -92,8 +93,9 @@ impl<'a> Scopes<'a> {
 
     /// Enters a block whose steps run in their order.
     pub(super) fn enter(&mut self, block: &'a [Step]) {
-        let before = Before::of(&order::waits_for(block));
-        self.blocks.push(Scope { index: index_of(block), before: Some(before), at: 0 });
+        // A longer block has been refused, and its order would take memory in the square of its length.
+        let before = (block.len() <= limits::STEPS_PER_WORKFLOW).then(|| Before::of(&order::waits_for(block)));
+        self.blocks.push(Scope { index: index_of(block), before, at: 0 });
     }
 
     /// Enters a block of which all that will ever run has run.

@@ -130,7 +130,7 @@ impl<'a> Checker<'a> {
             Some(known) => Rc::clone(known),
             None => {
                 let compiled = match self.engine.compile(text, form) {
-                    Ok(()) => Compiled { problem: None, names: self.engine.names(text, form) },
+                    Ok(names) => Compiled { problem: None, names },
                     Err(problem) => Compiled { problem: Some(problem), names: Names::default() },
                 };
                 let compiled = Rc::new(compiled);

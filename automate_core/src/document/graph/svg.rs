@@ -8,13 +8,15 @@ use super::{EdgeKind, Graph, Node, NodeKind, Point};
 /// Characters of a line of text that fit into a node.
 const LINE_CHARACTERS: usize = 27;
 
-/// The colours are variables with defaults for light and dark surroundings, so that a page can set its own; lines
-/// and text take the colour of the text around the picture.
+/// A page sets its own colours with `--automate-text`, `--automate-node`, `--automate-uses` and so on around the
+/// picture; without, there are some for light and for dark surroundings.
 const STYLE: &str = "\
-svg.automate-graph{--node:#fff;--trigger:#0a7d5c;--uses:#2f6fde;--set:#7a52c7;--wait:#a86a00;--fail:#c4342d;color:#1d2430;\
-font:13px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\
-@media (prefers-color-scheme:dark){svg.automate-graph{--node:#1b2230;--trigger:#3ecf9f;--uses:#7aa7ff;--set:#b79af0;\
---wait:#e6ad4a;--fail:#ff7b72;color:#e4e9f2}}\
+svg.automate-graph{--node:var(--automate-node,#fff);--trigger:var(--automate-trigger,#0a7d5c);--uses:var(--automate-uses,#2f6fde);\
+--set:var(--automate-set,#7a52c7);--wait:var(--automate-wait,#a86a00);--fail:var(--automate-fail,#c4342d);\
+color:var(--automate-text,#1d2430);font:13px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\
+@media (prefers-color-scheme:dark){svg.automate-graph{--node:var(--automate-node,#1b2230);--trigger:var(--automate-trigger,#3ecf9f);\
+--uses:var(--automate-uses,#7aa7ff);--set:var(--automate-set,#b79af0);--wait:var(--automate-wait,#e6ad4a);\
+--fail:var(--automate-fail,#ff7b72);color:var(--automate-text,#e4e9f2)}}\
 .automate-graph rect.box{fill:var(--node);stroke:currentColor;stroke-opacity:.22}\
 .automate-graph rect.bar{fill:var(--kind)}\
 .automate-graph .trigger{--kind:var(--trigger)}.automate-graph .uses{--kind:var(--uses)}\
@@ -31,12 +33,12 @@ pub(super) fn draw(graph: &Graph) -> String {
     let layout = graph.layout();
     let mut out = String::new();
     // Writing to a string cannot fail, here and below.
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"automate-graph\" role=\"img\" width=\"{w:.0}\" height=\"{h:.0}\" \
          viewBox=\"0 0 {w:.0} {h:.0}\"><title>{title}</title><style>{STYLE}</style><defs><marker id=\"automate-tip\" \
          viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path class=\"tip\" \
-         d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
+         d=\"M0 0L8 4L0 8z\"/></marker></defs>",
         w = layout.width,
         h = layout.height,
         title = escaped(&graph.title),
@@ -90,22 +92,19 @@ fn draw_node(node: &Node, at: Point, out: &mut String) {
         if node.kind == NodeKind::Trigger { 8.0 } else { NODE_HEIGHT - 24.0 },
         bar.2 / 2.0,
     );
-    let (x, id, label) = match node.kind {
-        NodeKind::Trigger => (left + 32.0, String::new(), node.label.clone()),
-        _ => (left + 16.0, node.id.clone(), node.label.clone()),
+    let x = if node.kind == NodeKind::Trigger { left + 32.0 } else { left + 16.0 };
+    let (first, second) = match (node.id.as_str(), &node.condition) {
+        ("", Some(filter)) => (node.label.clone(), cut(&format!("filter {filter}"), LINE_CHARACTERS)),
+        ("", None) => (node.label.clone(), String::new()),
+        // The whole condition is in the tip; here it must not push out what the step does.
+        (id, Some(_)) => (id.to_owned(), format!("{} · if", cut(&node.label, LINE_CHARACTERS - 5))),
+        (id, None) => (id.to_owned(), cut(&node.label, LINE_CHARACTERS)),
     };
-    let label = match &node.condition {
-        Some(_) if node.kind == NodeKind::Trigger => format!("{label} · filter"),
-        Some(_) => format!("{label} · if"),
-        None => label,
-    };
-    if id.is_empty() {
-        let _ =
-            write!(out, "<text class=\"label\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", at.y + 4.0, escaped(&cut(&label)));
-    } else {
-        let _ = write!(out, "<text class=\"id\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", at.y - 5.0, escaped(&cut(&id)));
-        let _ =
-            write!(out, "<text class=\"label\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", at.y + 14.0, escaped(&cut(&label)));
+    let first = cut(&first, LINE_CHARACTERS - 3);
+    let line = if second.is_empty() { at.y + 4.0 } else { at.y - 5.0 };
+    let _ = write!(out, "<text class=\"id\" x=\"{x:.1}\" y=\"{line:.1}\">{}</text>", escaped(&first));
+    if !second.is_empty() {
+        let _ = write!(out, "<text class=\"label\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", at.y + 14.0, escaped(&second));
     }
     out.push_str("</g>\n");
 }
@@ -128,11 +127,11 @@ fn curve(points: &[Point]) -> String {
     path
 }
 
-fn cut(text: &str) -> String {
-    if text.chars().count() <= LINE_CHARACTERS {
+fn cut(text: &str, characters: usize) -> String {
+    if text.chars().count() <= characters {
         return text.to_owned();
     }
-    text.chars().take(LINE_CHARACTERS - 1).chain(['…']).collect()
+    text.chars().take(characters - 1).chain(['…']).collect()
 }
 
 /// Text as XML takes it; characters that XML has no place for become spaces.

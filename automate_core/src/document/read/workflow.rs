@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::step::Ids;
 use super::{Node, Object, Reader, Zero};
-use crate::document::codes;
 use crate::document::definition::{Retry, Workflow};
 use crate::document::findings::{self, shown};
 use crate::document::pattern;
 use crate::document::shapes::{RETRY, WORKFLOW};
+use crate::document::{Diagnostic, Severity, codes};
 use crate::error::ErrorCode;
 use crate::limits;
 
@@ -43,13 +43,15 @@ impl Reader<'_> {
         if let Some((at, pointer)) = self.first_step_too_many.take() {
             let message =
                 format!("the workflow has {} steps; at most {} are taken", self.steps, limits::STEPS_PER_WORKFLOW);
-            self.report(
-                at,
-                &pointer,
-                codes::LIMIT_EXCEEDED,
+            self.findings.push_first(Diagnostic {
+                path: pointer,
+                line: at.line,
+                column: at.column,
+                code: codes::LIMIT_EXCEEDED.to_owned(),
                 message,
-                Some("split it into several workflows".to_owned()),
-            );
+                suggestion: Some("split it into several workflows".to_owned()),
+                severity: Severity::Error,
+            });
         }
         Some(Workflow {
             title: title.unwrap_or_else(|| slug.clone()),

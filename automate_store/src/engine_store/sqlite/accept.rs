@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use automate_core::clock;
 use automate_core::ids::{EventId, ExecutionId};
 use automate_core::outbox::EXECUTION_KIND;
 use automate_core::store::{Accept, Accepted, NewExecution};
@@ -106,11 +105,12 @@ impl<'a> Plan<'a> {
 pub(super) async fn store(
     connection: &mut SqliteConnection,
     accepts: &[&Accept],
+    now: DateTime<Utc>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
     let triggers = live_triggers(connection, accepts).await?;
     let mut plan = Plan { first_of: known_keys(connection, accepts).await?, ..Plan::default() };
     let answers = accepts.iter().map(|accept| plan.decide(accept, &triggers)).collect();
-    write(connection, &plan, clock::now()).await?;
+    write(connection, &plan, now).await?;
     Ok(answers)
 }
 

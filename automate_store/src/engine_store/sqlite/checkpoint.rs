@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use automate_core::clock;
 use automate_core::store::{Checkpoint, ExecutionUpdate, StepLog, StepRecord, Then};
 use chrono::{DateTime, Utc};
 use sqlx::{Arguments, Row, SqliteConnection};
@@ -58,6 +57,7 @@ struct Leased {
 pub(super) async fn record(
     connection: &mut SqliteConnection,
     batch: &[&Progress],
+    now: DateTime<Utc>,
 ) -> Result<Vec<Option<Held>>, sqlx::Error> {
     if batch.is_empty() {
         return Ok(Vec::new());
@@ -74,7 +74,7 @@ pub(super) async fn record(
         })
     };
     let held: Vec<&Progress> = batch.iter().copied().filter(|progress| is_held(&progress.checkpoint)).collect();
-    write(connection, &held, &leased).await?;
+    write(connection, &held, &leased, now).await?;
 
     let executions: Vec<Uuid> = held.iter().map(|progress| progress.checkpoint.execution_id.0).collect();
     let rows = CANCELLED.fetch(connection, &executions, |arguments, id| arguments.add(*id)).await?;
@@ -92,8 +92,8 @@ async fn write(
     connection: &mut SqliteConnection,
     held: &[&Progress],
     leased: &HashMap<Uuid, Leased>,
+    now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let now = clock::now();
     let mut steps: Vec<(&Checkpoint, &StepRecord)> = Vec::new();
     let mut logs: Vec<(&Checkpoint, Uuid, &StepLog)> = Vec::new();
     let mut executions: Vec<(Uuid, &ExecutionUpdate)> = Vec::new();

@@ -1,8 +1,12 @@
 //! The writer of SQLite: one transaction per batch, on the one connection that writes.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use automate_core::clock::Clock;
 use automate_core::limits::DATABASE_TIMEOUT;
 use automate_core::store::{Accept, StoreError};
+use chrono::{DateTime, Utc};
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::super::accepting::is_queued;
@@ -16,25 +20,26 @@ use crate::error::store_error;
 pub(super) struct SqliteFlusher {
     writer: SqlitePool,
     hints: Hints,
+    clock: Arc<dyn Clock>,
 }
 
 type Answers = Vec<Result<Answer, StoreError>>;
 
 impl SqliteFlusher {
-    pub(super) fn new(writer: SqlitePool, hints: Hints) -> Self {
-        Self { writer, hints }
+    pub(super) fn new(writer: SqlitePool, hints: Hints, clock: Arc<dyn Clock>) -> Self {
+        Self { writer, hints, clock }
     }
 
     async fn attempt(&self, ops: &[Op]) -> Result<Answers, sqlx::Error> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let answers = store(&mut transaction, ops).await?;
+        let answers = store(&mut transaction, ops, self.clock.now()).await?;
         transaction.commit().await?;
         Ok(answers)
     }
 }
 
 /// Accepts and checkpoints of one batch, inside a transaction.
-async fn store(connection: &mut SqliteConnection, ops: &[Op]) -> Result<Answers, sqlx::Error> {
+async fn store(connection: &mut SqliteConnection, ops: &[Op], now: DateTime<Utc>) -> Result<Answers, sqlx::Error> {
     let (mut accepts, mut batch): (Vec<&Accept>, Vec<&Progress>) = (Vec::new(), Vec::new());
     for op in ops {
         match op {
@@ -42,13 +47,13 @@ async fn store(connection: &mut SqliteConnection, ops: &[Op]) -> Result<Answers,
             Op::Checkpoint(op) => batch.push(&op.input),
         }
     }
-    let held = checkpoint::record(connection, &batch).await?;
+    let held = checkpoint::record(connection, &batch, now).await?;
     // What held checkpoints publish is accepted together with the rest.
     let own = accepts.len();
     for (progress, _) in batch.iter().zip(&held).filter(|(_, held)| held.is_some()) {
         accepts.extend(&progress.checkpoint.publish);
     }
-    let mut answered = if accepts.is_empty() { Vec::new() } else { accept::store(connection, &accepts).await? };
+    let mut answered = if accepts.is_empty() { Vec::new() } else { accept::store(connection, &accepts, now).await? };
     let mut published = answered.split_off(own).into_iter();
     let mut acks = batch.iter().zip(held).map(|(progress, held)| match held {
         Some(held) => Ok(held.ack(published.by_ref().take(progress.checkpoint.publish.len()).collect())),
