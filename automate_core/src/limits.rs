@@ -101,8 +101,14 @@ pub const EGRESS_IDLE: Duration = Duration::from_secs(60);
 pub const SECRET_BYTES: usize = 64 * 1024;
 /// Secrets kept in memory by the cache of the secrets chain.
 pub const SECRET_CACHE: usize = 10_000;
-/// Versions kept of one secret.
-pub const SECRET_VERSIONS: u64 = 100;
+/// Versions kept of one secret; older ones are deleted when a new one is made.
+pub const SECRET_VERSIONS: i32 = 100;
+/// Secrets of one tenant.
+pub const SECRETS_PER_TENANT: u64 = 10_000;
+/// Stored secret versions that one step of a rotation of the master key reads.
+pub const ROTATION_PAGE: u64 = 100;
+/// Master keys that are tried: the current one and those before it.
+pub const MASTER_KEYS: usize = 16;
 /// Executions that one event may start.
 pub const STARTS_PER_EVENT: usize = 1_000;
 /// How deep events that come from executions may start further executions.
