@@ -8,18 +8,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use automate_core::limits;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use crate::correlation::{self, CorrelationId};
 use crate::problem::Problem;
-use crate::state::ApiState;
 
-pub(crate) async fn around(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+/// Puts the layer around all routes of a router. `requests` has a permit for each request that may
+/// be under way.
+pub(crate) fn around(router: Router, requests: Arc<Semaphore>) -> Router {
+    router.layer(from_fn_with_state(requests, handle))
+}
+
+async fn handle(State(requests): State<Arc<Semaphore>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let correlation = CorrelationId::taken_or_made(request.headers());
     let method = request.method().clone();
@@ -27,7 +34,7 @@ pub(crate) async fn around(State(state): State<ApiState>, mut request: Request, 
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(correlation.clone());
 
-    let mut response = match refuse(&state, &request) {
+    let mut response = match admit(&requests, &request) {
         Err(problem) => problem.into_response(),
         Ok(permit) => {
             let span = tracing::info_span!(
@@ -65,8 +72,8 @@ pub(crate) async fn around(State(state): State<ApiState>, mut request: Request, 
     response
 }
 
-/// What is refused whatever it is for. `Ok` has the permit to be worked on.
-fn refuse(state: &ApiState, request: &Request) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
+/// Refuses what is refused whatever it is for. `Ok` has the permit to be worked on.
+fn admit(requests: &Arc<Semaphore>, request: &Request) -> Result<OwnedSemaphorePermit, Problem> {
     if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > limits::URI_BYTES) {
         return Err(Problem::new(
             StatusCode::URI_TOO_LONG,
@@ -87,7 +94,7 @@ fn refuse(state: &ApiState, request: &Request) -> Result<tokio::sync::OwnedSemap
     if let Some(framing) = request.extensions().get::<crate::server::AmbiguousFraming>() {
         return Err(framing.problem());
     }
-    Arc::clone(&state.inner.requests).try_acquire_owned().map_err(|_| {
+    Arc::clone(requests).try_acquire_owned().map_err(|_| {
         metrics::counter!("automate_http_requests_shed_total").increment(1);
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -447,7 +447,10 @@ fn scientific(text: &[u8]) -> (Vec<u8>, i64) {
     while digits.last() == Some(&b'0') {
         digits.pop();
     }
-    (digits, if negative { exponent - power } else { exponent + power })
+    let exponent = if negative { exponent - power } else { exponent + power };
+    // Zero has no first digit, however it is written.
+    let exponent = if digits.is_empty() { 0 } else { exponent };
+    (digits, exponent)
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ impl From<IntakeError> for Problem {
             IntakeError::InvalidInput(diagnostics) => {
                 let errors = diagnostics
                     .into_iter()
-                    .map(|found| FieldError { path: found.path, code: found.code, message: found.message })
+                    .map(|found| FieldError { path: found.path, code: "INVALID_INPUT".to_owned(), message: found.message })
                     .collect();
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "the input does not fit the workflow")
                     .with_errors(errors)
@@ -195,6 +195,12 @@ impl From<IntakeError> for Problem {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "TRIGGER_FAILED",
                 format!("the {what} of a trigger cannot be evaluated for this delivery; nothing was stored"),
+            ),
+            // What is wrong with the stored version is for operators; they see it in the log.
+            IntakeError::NotRunnable(_) => Self::new(
+                StatusCode::CONFLICT,
+                "NOT_RUNNABLE",
+                "the workflow cannot be run as it is stored; nothing was stored",
             ),
             IntakeError::Store(error) => error.into(),
         }

@@ -1,7 +1,8 @@
 //! Which address leads where.
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use http::StatusCode;
@@ -13,9 +14,9 @@ use crate::{Problem, edge, health, hooks, metrics};
 ///
 /// The REST resources under `/api/v1`, the admin and the extensions are merged here, above the
 /// fallback, so that they too run inside the layer.
-#[must_use]
 pub fn router(state: ApiState) -> Router {
-    Router::new()
+    let requests = Arc::clone(&state.inner.requests);
+    let routes = Router::new()
         .route("/hooks/{tenant}/{*path}", post(hooks::receive))
         .route("/api/v1/webhooks/{tenant}/{event_type}", post(hooks::receive))
         .route("/healthz", get(health::live))
@@ -24,11 +25,11 @@ pub fn router(state: ApiState) -> Router {
         .route("/ext/observability/metrics", get(metrics::show))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(state.clone(), edge::around))
-        .with_state(state)
+        .with_state(state);
+    edge::around(routes, requests)
 }
 
 /// The router adds `Allow`.
-async fn method_not_allowed() -> impl IntoResponse {
+pub(crate) async fn method_not_allowed() -> impl IntoResponse {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "this address does not take that method")
 }

@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_question_without_answer_is_given_up_and_not_repeated() {
         let sampled = Sampled::<()>::default();
         assert!(sampled.get(std::future::pending).await.is_none());

@@ -120,4 +120,4 @@ async fn rest_after(error: &std::io::Error) {
 type Socket = TcpStream;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,3 +6,4 @@ mod databases;
 mod engine;
 mod outbox;
 mod store;
+mod webhooks;
