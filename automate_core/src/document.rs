@@ -29,6 +29,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::actions::Catalog;
+use crate::limits;
 pub use canonical::{canonical_json, sha256};
 pub use check::check;
 pub use diff::{Change, ChangeKind, diff, diff_text};
@@ -131,6 +132,22 @@ pub fn validate(source: &str, catalog: &dyn Catalog, expressions: &dyn check::Co
 fn draft(source: &str) -> (Option<Document>, Findings) {
     let mut findings = Findings::default();
     let document = source::load(source, &mut findings).and_then(|(value, positions)| {
+        // Versions are stored in their canonical form, which must be readable again.
+        let bytes = canonical::canonical_value(&value).len();
+        if bytes > limits::DOCUMENT_BYTES {
+            findings.push_first(Diagnostic {
+                path: String::new(),
+                line: 1,
+                column: 1,
+                code: codes::LIMIT_EXCEEDED.to_owned(),
+                message: format!(
+                    "as JSON, with aliases written out, the document has {bytes} bytes; at most {} are taken",
+                    limits::DOCUMENT_BYTES
+                ),
+                suggestion: None,
+                severity: Severity::Error,
+            });
+        }
         let workflow = read::read(&value, &positions, &mut findings)?;
         Some(Document { value, workflow, positions, warnings: Vec::new() })
     });

@@ -114,6 +114,55 @@ pub const STARTS_PER_EVENT: usize = 1_000;
 /// How deep events that come from executions may start further executions.
 pub const EVENT_CHAIN_DEPTH: u32 = 16;
 
+/// Headers of a request.
+pub const HEADER_COUNT: usize = 100;
+/// Bytes of all headers of a request, names and values.
+pub const HEADER_BYTES: usize = 32 * 1024;
+/// Bytes of a request's target.
+pub const URI_BYTES: usize = 4 * 1024;
+/// How long a client may take for the head of a request, and may idle between two.
+pub const HEADER_READ: Duration = Duration::from_secs(10);
+/// How long a client may take for the body of a request.
+pub const BODY_READ: Duration = Duration::from_secs(30);
+/// Bytes of request bodies in memory at once, over all requests.
+pub const BODY_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
+/// Requests that are worked on at once; beyond it the answer is 503.
+pub const REQUESTS_IN_FLIGHT: usize = 4_096;
+/// Open connections.
+pub const CONNECTIONS: usize = 8_192;
+/// Open connections of one address (of one /64 with IPv6).
+pub const CONNECTIONS_PER_ADDRESS: usize = 1_024;
+/// How long an HTTP/2 connection without a request is kept.
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(60);
+/// Requests at once on one HTTP/2 connection.
+pub const STREAMS_PER_CONNECTION: u32 = 128;
+/// How long a closed connection is read on, so that the answer is not lost in a reset.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that are read and dropped while lingering.
+pub const LINGER_BYTES: usize = 4 * 1024 * 1024;
+/// Signatures of one webhook delivery that are looked at.
+pub const WEBHOOK_SIGNATURES: usize = 8;
+/// Bytes of a delivery's id.
+pub const DELIVERY_ID_BYTES: usize = 256;
+/// How long `?wait=true` waits where `timeout` is not given.
+pub const HOOK_WAIT: Duration = Duration::from_secs(30);
+/// The longest `timeout` of `?wait=true`.
+pub const HOOK_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Requests that wait for their execution at once; beyond it they are answered at once with 202.
+pub const HOOK_WAITERS: usize = 1_024;
+/// Bytes of a refused request's body that the inbox keeps.
+pub const INBOX_BODY_BYTES: usize = 64 * 1024;
+/// Bytes of a request's headers that the inbox and the event keep.
+pub const INBOX_HEADER_BYTES: usize = 32 * 1024;
+/// Refused requests that are recorded in a second; the others are only counted.
+pub const REFUSALS_PER_SECOND: u32 = 50;
+/// Refused requests that wait to be recorded.
+pub const REFUSALS_PENDING: usize = 64;
+/// How old the facts of `/readyz` and `/metrics` may be; they are asked for once in that time.
+pub const PROBE_AGE: Duration = Duration::from_secs(1);
+/// How long `/readyz` and `/metrics` wait for the database.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Operations that may wait for the group commit; beyond it the caller gets `Busy`.
 pub const COMMIT_QUEUE: usize = 8_192;
 /// Operations in one group commit.
