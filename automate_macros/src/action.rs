@@ -4,7 +4,9 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, LitStr, PathArguments, ReturnType, Token, Type};
+use syn::{
+    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, LitStr, PathArguments, ReturnType, Token, Type,
+};
 
 /// What stands in the parentheses.
 #[derive(Default)]
@@ -132,12 +134,9 @@ fn millis_of(text: &LitStr) -> syn::Result<u64> {
         "h" => Some(3_600_000),
         _ => None,
     };
-    digits
-        .parse::<u64>()
-        .ok()
-        .filter(|number| *number > 0)
-        .and_then(|number| number.checked_mul(factor?))
-        .ok_or_else(|| Error::new(text.span(), "a timeout is a whole number with its unit, as \"500ms\", \"30s\" or \"5m\""))
+    digits.parse::<u64>().ok().filter(|number| *number > 0).and_then(|number| number.checked_mul(factor?)).ok_or_else(
+        || Error::new(text.span(), "a timeout is a whole number with its unit, as \"500ms\", \"30s\" or \"5m\""),
+    )
 }
 
 /// The doc comment as one text, lines of a paragraph joined.
