@@ -1,2 +1,7 @@
-//! bin
-fn main() {}
+//! The one binary: the command line over an app with what is linked in.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    automate::App::new().run()
+}

@@ -9,6 +9,7 @@
 
 pub mod actions;
 pub mod clock;
+pub mod config;
 pub mod document;
 pub mod engine;
 pub mod error;

@@ -9,10 +9,24 @@ pub const DOCUMENT_BYTES: usize = 1024 * 1024;
 pub const DOCUMENT_DEPTH: usize = 64;
 /// Nodes of a workflow document after aliases are expanded.
 pub const DOCUMENT_NODES: usize = 200_000;
+/// Bytes of all strings of a workflow document after aliases are expanded.
+pub const DOCUMENT_TEXT_BYTES: usize = 4 * DOCUMENT_BYTES;
+/// Findings about one document that are listed; further ones are counted.
+pub const DOCUMENT_FINDINGS: usize = 10_000;
+/// Names of steps that are compared to find what a wrong one was meant to be.
+pub const DOCUMENT_NAMES_COMPARED: usize = 30_000;
 /// Steps of a workflow, nested ones included.
 pub const STEPS_PER_WORKFLOW: usize = 5_000;
 /// Triggers of a workflow.
 pub const TRIGGERS_PER_WORKFLOW: usize = 100;
+/// Secrets of one webhook that may be valid at the same time, while they are rotated.
+pub const WEBHOOK_SECRETS: usize = 8;
+/// How far a webhook's timestamp may be allowed to be from now.
+pub const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(3600);
+/// Bytes of a webhook's path, of an event's type and of a pattern for one.
+pub const TRIGGER_NAME_BYTES: usize = 200;
+/// Nodes, bends of edges included, up to which a graph's edges are led around its nodes.
+pub const GRAPH_BENDS: usize = 20_000;
 /// Attempts of a step that `retry.max_attempts` may ask for.
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Attempts kept in the history of a step; older ones are dropped from its row.
@@ -34,6 +48,18 @@ pub const TEMPLATE_FUEL: u64 = 100_000;
 pub const TEMPLATE_RECURSION: usize = 64;
 /// Wall-clock time of one template.
 pub const TEMPLATE_TIME: Duration = Duration::from_millis(250);
+/// Wall-clock time of all templates of one value, such as the `with` of a step.
+pub const TEMPLATE_VALUE_TIME: Duration = Duration::from_secs(1);
+/// Bytes that one template may make in memory, over all the values in between.
+pub const TEMPLATE_MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// Items of a list that a filter may be given or may make.
+pub const TEMPLATE_ITEMS: usize = 100_000;
+/// Operators, attribute accesses and filters that may follow from one another in one expression.
+pub const TEMPLATE_CHAIN: usize = 200;
+/// Statements (`for`, `if`, `set`, …) of one template.
+pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
+pub const SCRUBBED_SECRETS: usize = 4_096;
 
 /// Bytes of a webhook's body, unless configured otherwise.
 pub const BODY_BYTES: usize = 1024 * 1024;
@@ -49,10 +75,93 @@ pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
 pub const LOG_LINES_PER_ATTEMPT: usize = 1_000;
 /// Bytes of a decompressed answer to an outgoing call.
 pub const RESPONSE_BYTES: usize = 10 * 1024 * 1024;
+/// The most a webhook's body limit may be configured to, in bytes.
+pub const BODY_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Bytes of a configuration file.
+pub const CONFIG_BYTES: usize = 1024 * 1024;
+/// Rules of `egress.allow`.
+pub const EGRESS_RULES: usize = 1_000;
+/// How long an outgoing connection may take to be made.
+pub const EGRESS_CONNECT: Duration = Duration::from_secs(5);
+/// Redirects that an outgoing call may ask to follow.
+pub const EGRESS_REDIRECTS: u8 = 3;
+/// Addresses of a name that are looked at; a name with more is refused.
+pub const EGRESS_ADDRESSES: usize = 64;
+/// Bytes of the URL of an outgoing call.
+pub const EGRESS_URL_BYTES: usize = 8 * 1024;
+/// Headers of a response to an outgoing call.
+pub const EGRESS_RESPONSE_HEADERS: usize = 200;
+/// Ports for which outgoing connections are pooled at once.
+pub const EGRESS_POOLS: usize = 64;
+/// Idle outgoing connections kept to one host.
+pub const EGRESS_IDLE_PER_HOST: usize = 16;
+/// How long an idle outgoing connection is kept.
+pub const EGRESS_IDLE: Duration = Duration::from_secs(60);
+/// Bytes of one secret's value.
+pub const SECRET_BYTES: usize = 64 * 1024;
+/// Secrets kept in memory by the cache of the secrets chain.
+pub const SECRET_CACHE: usize = 10_000;
+/// Versions kept of one secret; older ones are deleted when a new one is made.
+pub const SECRET_VERSIONS: i32 = 100;
+/// Secrets of one tenant.
+pub const SECRETS_PER_TENANT: u64 = 10_000;
+/// Stored secret versions that one step of a rotation of the master key reads.
+pub const ROTATION_PAGE: u64 = 100;
+/// Master keys that are tried: the current one and those before it.
+pub const MASTER_KEYS: usize = 16;
 /// Executions that one event may start.
 pub const STARTS_PER_EVENT: usize = 1_000;
 /// How deep events that come from executions may start further executions.
 pub const EVENT_CHAIN_DEPTH: u32 = 16;
+
+/// Headers of a request.
+pub const HEADER_COUNT: usize = 100;
+/// Bytes of all headers of a request, names and values.
+pub const HEADER_BYTES: usize = 32 * 1024;
+/// Bytes of a request's target.
+pub const URI_BYTES: usize = 4 * 1024;
+/// How long a client may take for the head of a request, and may idle between two.
+pub const HEADER_READ: Duration = Duration::from_secs(10);
+/// How long a client may take for the body of a request.
+pub const BODY_READ: Duration = Duration::from_secs(30);
+/// Bytes of request bodies in memory at once, over all requests.
+pub const BODY_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
+/// Requests that are worked on at once; beyond it the answer is 503.
+pub const REQUESTS_IN_FLIGHT: usize = 4_096;
+/// Open connections.
+pub const CONNECTIONS: usize = 8_192;
+/// Open connections of one address (of one /64 with IPv6).
+pub const CONNECTIONS_PER_ADDRESS: usize = 1_024;
+/// How long an HTTP/2 connection without a request is kept.
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(60);
+/// Requests at once on one HTTP/2 connection.
+pub const STREAMS_PER_CONNECTION: u32 = 128;
+/// How long a closed connection is read on, so that the answer is not lost in a reset.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that are read and dropped while lingering.
+pub const LINGER_BYTES: usize = 4 * 1024 * 1024;
+/// Signatures of one webhook delivery that are looked at.
+pub const WEBHOOK_SIGNATURES: usize = 8;
+/// Bytes of a delivery's id.
+pub const DELIVERY_ID_BYTES: usize = 256;
+/// How long `?wait=true` waits where `timeout` is not given.
+pub const HOOK_WAIT: Duration = Duration::from_secs(30);
+/// The longest `timeout` of `?wait=true`.
+pub const HOOK_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Requests that wait for their execution at once; beyond it they are answered at once with 202.
+pub const HOOK_WAITERS: usize = 1_024;
+/// Bytes of a refused request's body that the inbox keeps.
+pub const INBOX_BODY_BYTES: usize = 64 * 1024;
+/// Bytes of a request's headers that the inbox and the event keep.
+pub const INBOX_HEADER_BYTES: usize = 32 * 1024;
+/// Refused requests that are recorded in a second; the others are only counted.
+pub const REFUSALS_PER_SECOND: u32 = 50;
+/// Refused requests that wait to be recorded.
+pub const REFUSALS_PENDING: usize = 64;
+/// How old the facts of `/readyz` and `/metrics` may be; they are asked for once in that time.
+pub const PROBE_AGE: Duration = Duration::from_secs(1);
+/// How long `/readyz` and `/metrics` wait for the database.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Operations that may wait for the group commit; beyond it the caller gets `Busy`.
 pub const COMMIT_QUEUE: usize = 8_192;
@@ -62,3 +171,16 @@ pub const COMMIT_BATCH: usize = 512;
 pub const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Losses of a lease after which an item is quarantined.
 pub const LOST_LEASES: i32 = 3;
+
+/// Items in one claim, one statement of the queue or one run of the reaper.
+pub const OUTBOX_BATCH: usize = 1_000;
+/// Items in one page of a list for operators.
+pub const OUTBOX_PAGE: usize = 200;
+/// Bytes of an item's kind.
+pub const OUTBOX_KIND_BYTES: usize = 128;
+/// Bytes of an item's key; both databases index it.
+pub const OUTBOX_KEY_BYTES: usize = 1_024;
+/// Bytes of an item's payload as JSON.
+pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Bytes kept of an item's last error.
+pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;

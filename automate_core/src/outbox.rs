@@ -4,6 +4,8 @@
 //! [`OutboxStore`] is implemented for PostgreSQL and SQLite in `automate_store`, together with
 //! `enqueue(&txn, …)` for work that is queued inside an embedder's own transaction.
 
+mod reaper;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +16,8 @@ use serde_json::Value;
 use crate::ids::{OutboxId, TenantId};
 use crate::status::OutboxStatus;
 use crate::store::StoreError;
+
+pub use reaper::OutboxReaper;
 
 /// The kind of the engine's own items; their key is the execution's id.
 pub const EXECUTION_KIND: &str = "execution";

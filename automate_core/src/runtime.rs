@@ -3,9 +3,16 @@
 //! [`Engine`] is the handle that everything else holds. It contains no workflow semantics: those
 //! are in [`crate::engine`].
 
+mod active;
+mod begin;
+mod definitions;
+mod handlers;
 mod intake;
+mod perform;
 mod publish;
+mod run;
 mod settings;
+mod triggers;
 mod worker;
 
 pub use intake::{IntakeError, PublishEvent, Received, StartRequest, WebhookDelivery, WebhookEndpoint, WebhookTarget};
@@ -24,6 +31,9 @@ pub struct Engine {
 struct Inner {
     ports: Ports,
     settings: Settings,
+    active: active::Active,
+    definitions: definitions::Definitions,
+    triggers: triggers::Triggers,
 }
 
 impl Engine {
@@ -31,7 +41,16 @@ impl Engine {
     /// are started here with a free slot.
     #[must_use]
     pub fn new(ports: Ports, settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { ports, settings }) }
+        let active = active::Active::new(settings.concurrency);
+        Self {
+            inner: Arc::new(Inner {
+                ports,
+                settings,
+                active,
+                definitions: definitions::Definitions::default(),
+                triggers: triggers::Triggers::default(),
+            }),
+        }
     }
 
     /// What the engine was built over.

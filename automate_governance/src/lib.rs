@@ -1,1 +1,10 @@
-//! placeholder
+//! Who may do what, and what may leave: the egress guard, the sources of secrets, and the scrubbing
+//! of logs.
+
+#[doc(hidden)]
+pub use inventory;
+
+pub mod egress;
+pub mod redaction;
+pub mod secrets;
+pub mod telemetry;

@@ -1,1 +1,13 @@
-//! placeholder
+//! The stores: PostgreSQL and SQLite behind the ports of `automate_core`.
+//!
+//! [`db::Database`] opens a database and is the only place that knows how. [`outbox`] is the queue,
+//! usable on its own: an embedder queues work in its own transaction and handles it later.
+//! [`engine_store`] is everything the engine stores, behind one trait.
+
+mod committer;
+pub mod db;
+pub mod engine_store;
+pub mod error;
+pub mod outbox;
+
+pub use engine_store::{EngineStoreOptions, open, open_with};

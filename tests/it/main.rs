@@ -1,1 +1,9 @@
-//! it
+//! The tests that need several crates, in one binary.
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+mod cli;
+mod databases;
+mod engine;
+mod outbox;
+mod store;
+mod webhooks;

@@ -1,1 +1,7 @@
-//! placeholder
+//! What the tests of several crates share.
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+pub mod binary;
+pub mod outbox_conformance;
+pub mod postgres;
+pub mod store_conformance;

@@ -1,15 +1,38 @@
 //! The ways in: webhook deliveries, events, and runs by hand. Each is one transaction.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Engine;
-use crate::document::Diagnostic;
-use crate::document::definition::Verify;
-use crate::ids::{EventId, ExecutionId, TenantId};
-use crate::store::{ExecutionRecord, Json, NewWebhookRequest, StoreError, TriggerRecord};
+use super::begin::EventView;
+use super::definitions::{Definition, DefinitionError};
+use super::run::About;
+use crate::document::definition::{Trigger, Verify};
+use crate::engine::CompiledTrigger;
+use crate::expr::Context;
+use crate::ids::{EventId, ExecutionId, OutboxId, TenantId};
+use crate::limits;
+use crate::outbox::DEFAULT_PRIORITY;
+use crate::signals::{EventSignal, Signal};
+use crate::store::{
+    Accept, Accepted, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewLease, NewWebhookRequest, StoreError,
+    TriggerRecord,
+};
+
+/// How long an accept waits for a free slot before the execution goes to the queue instead. Waiting
+/// a moment spares the claim and the load, so it is what keeps the throughput up when all slots are
+/// taken.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// How often triggers are looked up again when a publication came in between.
+const STALE_TRIES: usize = 3;
+/// When an overloaded system should be tried again.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(2);
 
 /// Why something was not accepted. Nothing of it was stored.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -19,7 +42,7 @@ pub enum IntakeError {
     NotFound(String),
     /// The input does not fit the workflow's `inputs` schema.
     #[error("the input does not fit the workflow's `inputs`")]
-    InvalidInput(Vec<Diagnostic>),
+    InvalidInput(Vec<InputProblem>),
     /// Too much is queued already.
     #[error("{reason}; try again in {} s", .retry_after.as_secs())]
     Overloaded {
@@ -28,6 +51,9 @@ pub enum IntakeError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The version cannot run in this program.
+    #[error("{0}")]
+    NotRunnable(String),
     /// An expression of a trigger failed on this event.
     #[error("the {what} of a trigger of workflow `{workflow}` failed: {message}")]
     Trigger {
@@ -41,6 +67,15 @@ pub enum IntakeError {
     /// The store refused or cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Where an input does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputProblem {
+    /// Where, as a JSON pointer into the input.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
 }
 
 /// A webhook path that somebody listens to.
@@ -125,53 +160,541 @@ pub struct Received {
     pub duplicate: bool,
 }
 
+
+impl From<DefinitionError> for IntakeError {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::Store(error) => Self::Store(error),
+            DefinitionError::Plan(error) => Self::NotRunnable(error.to_string()),
+        }
+    }
+}
+
+/// An execution on its way in.
+struct Start {
+    definition: Arc<Definition>,
+    context: Context,
+    about: About,
+    new: NewExecution,
+    input: Option<Value>,
+    permit: Option<Slot>,
+}
+
+/// Room to run at once.
+enum Slot {
+    /// One of the worker's.
+    Free(OwnedSemaphorePermit),
+    /// Asked for by the caller, beyond the worker's slots.
+    Extra,
+}
+
+/// What starts executions: an event with what is known about it.
+struct Incoming<'a> {
+    tenant_id: TenantId,
+    id: EventId,
+    event_type: String,
+    source: &'a str,
+    payload: &'a Value,
+    headers: &'a Value,
+    correlation_id: &'a str,
+    received_at: DateTime<Utc>,
+    kind: &'static str,
+    depth: u32,
+}
+
 impl Engine {
-    /// Who listens at a webhook path; `None` where nobody does. Answers from a cache that is
+    /// Who listens at a webhook path; `None` where nobody does. Answers from memory, which is
     /// refreshed within a second of a publication elsewhere, and at once for one in this process.
-    pub async fn webhook_endpoint(&self, _tenant: &str, _path: &str) -> Result<Option<WebhookEndpoint>, StoreError> {
-        Ok(None)
+    pub async fn webhook_endpoint(&self, tenant: &str, path: &str) -> Result<Option<WebhookEndpoint>, StoreError> {
+        let Some(tenant_id) = self.tenant_id(tenant).await? else { return Ok(None) };
+        let snapshot = self.triggers().await?;
+        let mut targets = Vec::new();
+        for record in snapshot.webhooks(tenant_id, path) {
+            match self.definition(record.version_id).await {
+                Ok(definition) => {
+                    if let Some(Trigger::Webhook(webhook)) = compiled(&definition, record).map(|t| &t.trigger) {
+                        targets.push(WebhookTarget { trigger: record.clone(), verify: webhook.verify.clone() });
+                    }
+                }
+                Err(DefinitionError::Store(error)) if error.is_transient() => return Err(error),
+                Err(error) => tracing::error!(workflow = %record.workflow, %error, "a webhook trigger cannot be used"),
+            }
+        }
+        Ok((!targets.is_empty()).then(|| WebhookEndpoint { tenant_id, path: path.to_owned(), targets }))
     }
 
     /// Accepts a verified delivery. `verified` names the targets of the endpoint whose own
     /// verification passed, by index. Answers after the commit.
+    ///
+    /// A `filter` that fails on the payload does not match, and says so in the log; a `dedupe` that
+    /// fails refuses the delivery, because starting twice or not at all would both be silent.
     pub async fn deliver(
         &self,
-        _endpoint: &WebhookEndpoint,
-        _verified: &[usize],
-        _delivery: WebhookDelivery,
+        endpoint: &WebhookEndpoint,
+        verified: &[usize],
+        delivery: WebhookDelivery,
     ) -> Result<Received, IntakeError> {
-        Err(IntakeError::NotFound(String::new()))
+        let request = &delivery.request;
+        let incoming = Incoming {
+            tenant_id: endpoint.tenant_id,
+            id: request.id,
+            event_type: format!("webhook.{}", endpoint.path.replace('/', ".")),
+            source: &endpoint.path,
+            payload: &delivery.payload,
+            headers: &delivery.headers,
+            correlation_id: &delivery.correlation_id,
+            received_at: request.received_at,
+            kind: "webhook",
+            depth: 0,
+        };
+        let mut records: Vec<TriggerRecord> =
+            verified.iter().filter_map(|&ix| endpoint.targets.get(ix)).map(|target| target.trigger.clone()).collect();
+        let scope = format!("hook:{}", endpoint.path);
+        for _ in 0..STALE_TRIES {
+            let starts = self.matching(&incoming, &records).await?;
+            let accept = Accept {
+                tenant_id: endpoint.tenant_id,
+                event: Some(incoming.event(delivery.payload_text.clone())),
+                request: Some(request.clone()),
+                delivery: delivery.delivery_id.clone().map(|key| DeliveryKey { scope: scope.clone(), key }),
+                starts: Vec::new(),
+            };
+            match self.accept(accept, starts).await? {
+                Some(received) => return Ok(received),
+                None => {
+                    // Published in between: the workflows whose triggers we had are looked up again.
+                    // What was verified for a workflow stays verified for it.
+                    let workflows: Vec<_> = records.iter().map(|record| record.workflow_id).collect();
+                    records = self.triggers().await?.webhooks(endpoint.tenant_id, &endpoint.path).to_vec();
+                    records.retain(|record| workflows.contains(&record.workflow_id));
+                }
+            }
+        }
+        Err(IntakeError::Store(StoreError::Busy("the workflow is being published over and over".to_owned())))
     }
 
     /// Publishes an event: it is stored with the executions that it starts.
-    pub async fn publish_event(&self, _event: PublishEvent) -> Result<Received, IntakeError> {
-        Err(IntakeError::NotFound(String::new()))
+    pub async fn publish_event(&self, event: PublishEvent) -> Result<Received, IntakeError> {
+        let headers = Value::Object(serde_json::Map::new());
+        let incoming = Incoming {
+            tenant_id: event.tenant_id,
+            id: EventId::new(),
+            event_type: event.event_type,
+            source: &event.source,
+            payload: &event.payload,
+            headers: &headers,
+            correlation_id: &event.correlation_id,
+            received_at: self.ports().clock.now(),
+            kind: "event",
+            depth: 0,
+        };
+        let text: Json = event.payload.to_string().into();
+        for _ in 0..STALE_TRIES {
+            let snapshot = self.triggers().await?;
+            let records: Vec<TriggerRecord> = snapshot.events(event.tenant_id, &incoming.event_type).cloned().collect();
+            let starts = self.matching(&incoming, &records).await?;
+            let accept = Accept {
+                tenant_id: event.tenant_id,
+                event: Some(incoming.event(text.clone())),
+                request: None,
+                delivery: None,
+                starts: Vec::new(),
+            };
+            if let Some(received) = self.accept(accept, starts).await? {
+                return Ok(received);
+            }
+        }
+        Err(IntakeError::Store(StoreError::Busy("a workflow is being published over and over".to_owned())))
+    }
+
+    /// What the end of an execution accepts in its own transaction, where a workflow listens.
+    pub(super) async fn accept_of_core_event(&self, about: &About, event_type: &str, payload: impl FnOnce() -> Value) -> Vec<Accept> {
+        let depth = about.depth + 1;
+        let snapshot = match self.triggers().await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                // The checkpoint that carries the event would fail as well.
+                tracing::debug!(%error, "triggers could not be looked up");
+                return Vec::new();
+            }
+        };
+        let records: Vec<TriggerRecord> = snapshot.events(about.tenant_id, event_type).cloned().collect();
+        if records.is_empty() {
+            return Vec::new();
+        }
+        if depth > limits::EVENT_CHAIN_DEPTH {
+            tracing::error!(execution = %about.execution_id, depth, "a chain of executions that start each other was cut");
+            return Vec::new();
+        }
+        let payload = payload();
+        let headers = Value::Object(serde_json::Map::new());
+        let incoming = Incoming {
+            tenant_id: about.tenant_id,
+            id: EventId::new(),
+            event_type: event_type.to_owned(),
+            source: "core",
+            payload: &payload,
+            headers: &headers,
+            correlation_id: &about.correlation_id,
+            received_at: self.ports().clock.now(),
+            kind: "event",
+            depth,
+        };
+        match self.matching(&incoming, &records).await {
+            Ok(starts) => vec![Accept {
+                tenant_id: about.tenant_id,
+                event: Some(incoming.event(payload.to_string().into())),
+                request: None,
+                delivery: None,
+                // Stored in the queue: the trigger may go in between, which must not undo the checkpoint.
+                starts: starts.into_iter().map(|start| NewExecution { trigger_id: None, ..start.new }).collect(),
+            }],
+            Err(error) => {
+                tracing::error!(execution = %about.execution_id, event_type, %error, "an event could not start its workflows");
+                Vec::new()
+            }
+        }
     }
 
     /// Starts a workflow by hand.
-    pub async fn start(&self, _request: StartRequest) -> Result<ExecutionId, IntakeError> {
-        Err(IntakeError::NotFound(String::new()))
+    pub async fn start(&self, request: StartRequest) -> Result<ExecutionId, IntakeError> {
+        let store = &self.ports().store;
+        let workflow = store.workflow(request.tenant_id, &request.workflow).await.map_err(named)?;
+        let (version_id, version) = match request.version {
+            None => match (workflow.live_version_id, workflow.live_version) {
+                (Some(id), Some(number)) => (id, number),
+                _ => {
+                    return Err(IntakeError::NotFound(format!(
+                        "workflow `{}` has no published version; publish it with `automate workflow publish`",
+                        request.workflow
+                    )));
+                }
+            },
+            Some(number) => {
+                let versions = store.versions(request.tenant_id, &request.workflow).await?;
+                let found = versions.iter().find(|v| v.number == number);
+                let found = found
+                    .ok_or_else(|| IntakeError::NotFound(format!("workflow `{}` has no version {number}", request.workflow)))?;
+                (found.id, number)
+            }
+        };
+        let definition = self.definition(version_id).await?;
+        check_input(&definition, request.input.as_ref())?;
+        let trigger = json!({ "kind": "manual", "source": request.source });
+        let mut new = self.new_execution(version, request.correlation_id.clone(), &trigger);
+        new.workflow_id = workflow.id;
+        new.workflow = workflow.slug;
+        new.version_id = version_id;
+        self.start_by_hand(request.tenant_id, definition, new, request.input, request.run_here).await
     }
 
     /// Starts an ended execution again as a new one that is linked to it, with the same event and
-    /// input, or with another input.
+    /// input, or with another input. It runs the version that the first one ran.
     pub async fn replay(
         &self,
-        _tenant: TenantId,
-        _id: ExecutionId,
-        _input: Option<Value>,
-        _run_here: bool,
+        tenant: TenantId,
+        id: ExecutionId,
+        input: Option<Value>,
+        run_here: bool,
     ) -> Result<ExecutionId, IntakeError> {
-        Err(IntakeError::NotFound(String::new()))
+        let store = &self.ports().store;
+        let old = store.execution(tenant, id).await.map_err(named)?;
+        let definition = self.definition(old.version_id).await?;
+        let input = match input {
+            Some(input) => {
+                check_input(&definition, Some(&input))?;
+                Some(input)
+            }
+            None => {
+                let text = match (&old.input, old.event_id) {
+                    (Some(input), _) => Some(input.clone()),
+                    (None, Some(event)) => Some(store.event(tenant, event).await?.payload),
+                    (None, None) => None,
+                };
+                text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
+                    IntakeError::Store(StoreError::Corrupt(format!("the input of execution {id} does not parse: {error}")))
+                })?
+            }
+        };
+        let trigger = json!({ "kind": "replay", "of": id });
+        let mut new = self.new_execution(old.version, old.correlation_id.clone(), &trigger);
+        new.workflow_id = old.workflow_id;
+        new.workflow = old.workflow;
+        new.version_id = old.version_id;
+        new.replay_of = Some(id);
+        self.start_by_hand(tenant, definition, new, input, run_here).await
     }
 
     /// Waits until an execution has ended; `None` where it has not within the timeout.
     pub async fn wait_until_ended(
         &self,
-        _tenant: TenantId,
-        _id: ExecutionId,
-        _timeout: Duration,
+        tenant: TenantId,
+        id: ExecutionId,
+        timeout: Duration,
     ) -> Result<Option<ExecutionRecord>, StoreError> {
-        Ok(None)
+        let until = Instant::now() + timeout;
+        // An execution that runs here tells us; one that runs elsewhere is looked at, less and less often.
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let waiter = self.inner.active.waiter(id);
+            let told = waiter.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            let record = self.ports().store.execution(tenant, id).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if record.status.is_terminal() || left.is_zero() {
+                self.inner.active.forget_waiter(id);
+                return Ok(record.status.is_terminal().then_some(record));
+            }
+            let _ = tokio::time::timeout(pause.min(left), told).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    // ------------------------------------------------------------ the common part
+
+    /// The executions that an event starts, one per matching trigger's workflow.
+    async fn matching(&self, incoming: &Incoming<'_>, records: &[TriggerRecord]) -> Result<Vec<Start>, IntakeError> {
+        let mut starts: Vec<Start> = Vec::new();
+        if records.is_empty() {
+            return Ok(starts);
+        }
+        let context = self.event_context(
+            incoming.tenant_id,
+            &EventView {
+                payload: incoming.payload,
+                event_type: &incoming.event_type,
+                source: incoming.source,
+                id: incoming.id.to_string(),
+                received_at: incoming.received_at.to_rfc3339(),
+                headers: incoming.headers,
+            },
+        );
+        for record in records.iter().take(limits::STARTS_PER_EVENT) {
+            if starts.iter().any(|start| start.new.workflow_id == record.workflow_id) {
+                // Two triggers of one workflow: one delivery starts it once.
+                continue;
+            }
+            let definition = self.definition(record.version_id).await?;
+            let Some(trigger) = compiled(&definition, record) else { continue };
+            if !matches_filter(trigger, record, &context) {
+                continue;
+            }
+            let failed = |message: String| IntakeError::Trigger { what: "dedupe", workflow: record.workflow.clone(), message };
+            let dedupe_key = match &trigger.dedupe {
+                None => None,
+                Some(template) => Some(template.render_string(&context).map_err(|e| failed(e.to_string()))?),
+            };
+            let shown = json!({ "kind": incoming.kind, "key": record.key, "type": incoming.event_type });
+            let mut new = self.new_execution(record.version, incoming.correlation_id.to_owned(), &shown);
+            new.workflow_id = record.workflow_id;
+            new.workflow.clone_from(&record.workflow);
+            new.version_id = record.version_id;
+            new.trigger_id = Some(record.id);
+            new.dedupe_key = dedupe_key;
+            let about = About {
+                execution_id: new.id,
+                tenant_id: incoming.tenant_id,
+                workflow: new.workflow.clone(),
+                version: new.version,
+                correlation_id: new.correlation_id.clone(),
+                event_id: Some(incoming.id),
+                depth: incoming.depth,
+            };
+            starts.push(Start { definition, context: context.clone(), about, new, input: None, permit: None });
+        }
+        Ok(starts)
+    }
+
+    fn new_execution(&self, version: i32, correlation_id: String, trigger: &Value) -> NewExecution {
+        NewExecution {
+            id: ExecutionId::new(),
+            outbox_id: OutboxId::new(),
+            workflow_id: crate::ids::WorkflowId(uuid::Uuid::nil()),
+            workflow: String::new(),
+            version_id: crate::ids::VersionId(uuid::Uuid::nil()),
+            version,
+            trigger_id: None,
+            trigger: trigger.to_string().into(),
+            dedupe_key: None,
+            input: None,
+            priority: DEFAULT_PRIORITY,
+            correlation_id,
+            parent_id: None,
+            replay_of: None,
+            created_at: self.ports().clock.now(),
+            lease: None,
+        }
+    }
+
+    async fn start_by_hand(
+        &self,
+        tenant_id: TenantId,
+        definition: Arc<Definition>,
+        mut new: NewExecution,
+        input: Option<Value>,
+        run_here: bool,
+    ) -> Result<ExecutionId, IntakeError> {
+        let id = new.id;
+        new.input = input.as_ref().map(|value| value.to_string().into());
+        let about = About {
+            execution_id: id,
+            tenant_id,
+            workflow: new.workflow.clone(),
+            version: new.version,
+            correlation_id: new.correlation_id.clone(),
+            event_id: None,
+            depth: 0,
+        };
+        let context = self.manual_context(tenant_id, id, input.as_ref(), &new.created_at.to_rfc3339());
+        let permit = run_here.then_some(Slot::Extra);
+        let start = Start { definition, context, about, new, input, permit };
+        let accept = Accept { tenant_id, event: None, request: None, delivery: None, starts: Vec::new() };
+        match self.accept(accept, vec![start]).await? {
+            Some(_) => Ok(id),
+            None => Err(IntakeError::Store(StoreError::Conflict("the workflow was published in between".to_owned()))),
+        }
+    }
+
+    /// One transaction, then the executions that were born leased run at once. `None` where a
+    /// trigger is gone.
+    async fn accept(&self, mut accept: Accept, mut starts: Vec<Start>) -> Result<Option<Received>, IntakeError> {
+        self.refuse_overload()?;
+        for (position, start) in starts.iter_mut().enumerate() {
+            if start.permit.is_none() {
+                start.permit = self.slot(position == 0).await.map(Slot::Free);
+            }
+            start.new.lease = start
+                .permit
+                .as_ref()
+                .map(|_| NewLease { owner: self.settings().owner.clone(), lease: self.settings().lease });
+        }
+        accept.starts = starts.iter().map(|start| start.new.clone()).collect();
+        let tenant_id = accept.tenant_id;
+        let event = accept.event.as_ref().map(|event| (event.id, event.event_type.clone()));
+        let claimed_at = Instant::now();
+        let accepted = self.ports().store.accept(accept).await.map_err(overloaded)?;
+        let (event_id, executions) = match accepted {
+            Accepted::StaleTriggers => {
+                self.inner.triggers.forget();
+                return Ok(None);
+            }
+            Accepted::Duplicate { event_id, executions } => {
+                metrics::counter!("automate_deliveries_duplicate_total").increment(1);
+                return Ok(Some(Received { event_id, execution_ids: executions, duplicate: true }));
+            }
+            Accepted::Stored { event_id, executions } => (event_id, executions),
+        };
+        let execution_ids: Vec<ExecutionId> = executions.iter().map(|execution| execution.id).collect();
+        if let (Some((id, event_type)), false) = (event, self.ports().signals.is_empty()) {
+            let signal = EventSignal { tenant_id, event_id: id, event_type, executions: execution_ids.clone() };
+            self.ports().signals.send(&Signal::EventReceived(signal));
+        }
+        let mut queued = false;
+        for (start, execution) in starts.into_iter().zip(executions) {
+            match (execution.claim, start.permit) {
+                (Some(claim), Some(permit)) => {
+                    let held = self.hold(claim, Some(execution.id), claimed_at);
+                    let run = self.fresh_run(held, start.definition, start.about, &start.new, start.context, start.input.as_ref());
+                    let engine = self.clone();
+                    self.inner.active.tasks.spawn(async move {
+                        engine.drive(run).await;
+                        drop(permit);
+                    });
+                }
+                _ => queued |= !execution.duplicate,
+            }
+        }
+        if queued {
+            self.inner.active.wake.notify_one();
+        }
+        Ok(Some(Received { event_id, execution_ids, duplicate: false }))
+    }
+
+    /// Refuses before anything is accepted, where the queue is longer than it may be.
+    fn refuse_overload(&self) -> Result<(), IntakeError> {
+        let most = self.settings().max_depth;
+        let depth = self.inner.active.depth.load(Ordering::Relaxed);
+        if most > 0 && depth >= most {
+            let reason = format!("{depth} items are ready in the queue, {most} may be (outbox.max_depth)");
+            return Err(IntakeError::Overloaded { reason, retry_after: OVERLOAD_RETRY });
+        }
+        Ok(())
+    }
+
+    /// A slot to run in, where there is one at once, or soon for whoever may wait.
+    async fn slot(&self, may_wait: bool) -> Option<OwnedSemaphorePermit> {
+        let active = &self.inner.active;
+        if active.draining.is_cancelled() || self.settings().concurrency == 0 {
+            return None;
+        }
+        if let Ok(permit) = active.slots.clone().try_acquire_owned() {
+            return Some(permit);
+        }
+        if !may_wait {
+            return None;
+        }
+        tokio::time::timeout(PATIENCE, active.slots.clone().acquire_owned()).await.ok()?.ok()
+    }
+}
+
+impl Incoming<'_> {
+    fn event(&self, payload: Json) -> NewEvent {
+        NewEvent {
+            id: self.id,
+            event_type: self.event_type.clone(),
+            source: self.source.to_owned(),
+            payload,
+            headers: match self.headers {
+                Value::Object(headers) if headers.is_empty() => None,
+                headers => Some(headers.to_string().into()),
+            },
+            correlation_id: self.correlation_id.to_owned(),
+            received_at: self.received_at,
+            depth: self.depth,
+        }
+    }
+}
+
+fn compiled<'a>(definition: &'a Definition, record: &TriggerRecord) -> Option<&'a CompiledTrigger> {
+    definition.plan.triggers.get(usize::try_from(record.position).ok()?)
+}
+
+fn matches_filter(trigger: &CompiledTrigger, record: &TriggerRecord, context: &Context) -> bool {
+    let Some(filter) = &trigger.filter else { return true };
+    match filter.is_true(context) {
+        Ok(matches) => matches,
+        Err(error) => {
+            metrics::counter!("automate_trigger_filter_errors_total").increment(1);
+            tracing::warn!(workflow = %record.workflow, version = record.version, %error,
+                "a trigger's filter failed on an event, so the event does not match");
+            false
+        }
+    }
+}
+
+fn check_input(definition: &Definition, input: Option<&Value>) -> Result<(), IntakeError> {
+    let Some(schema) = &definition.inputs else { return Ok(()) };
+    let empty = Value::Object(serde_json::Map::new());
+    let problems: Vec<InputProblem> = schema
+        .iter_errors(input.unwrap_or(&empty))
+        .take(100)
+        .map(|error| InputProblem { path: error.instance_path().to_string(), message: error.to_string() })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(IntakeError::InvalidInput(problems)) }
+}
+
+fn named(error: StoreError) -> IntakeError {
+    match error {
+        StoreError::NotFound(what) => IntakeError::NotFound(what),
+        error => IntakeError::Store(error),
+    }
+}
+
+/// A full queue is the caller's to wait for.
+fn overloaded(error: StoreError) -> IntakeError {
+    match error {
+        StoreError::Busy(reason) => IntakeError::Overloaded { reason, retry_after: OVERLOAD_RETRY },
+        error => IntakeError::Store(error),
     }
 }

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::Engine;
-use crate::document::{Diagnostic, Document};
+use crate::document::definition::Trigger;
+use crate::document::{self, Diagnostic, Document};
 use crate::ids::TenantId;
-use crate::store::{StoreError, VersionRecord, WorkflowRecord};
+use crate::store::{NewTrigger, NewVersion, StoreError, VersionRecord, WorkflowRecord};
 
 /// Why a document was not stored. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -27,37 +28,69 @@ pub struct Published {
     pub warnings: Vec<Diagnostic>,
 }
 
+
 impl Engine {
     /// Parses and checks a document against the connectors that are there. `Ok` has the warnings.
-    pub fn validate(&self, _source: &str) -> Result<(Document, Vec<Diagnostic>), Vec<Diagnostic>> {
-        Err(Vec::new())
+    pub fn validate(&self, source: &str) -> Result<(Document, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let validation = document::validate(source, self.ports().actions.as_ref(), &self.ports().expressions);
+        match validation.document {
+            Some(document) => Ok((document, validation.findings)),
+            None => Err(validation.findings),
+        }
     }
 
-    /// Saves a document as the workflow's draft.
-    pub async fn save_draft(&self, _tenant: TenantId, _source: &str) -> Result<WorkflowRecord, PublishError> {
-        Err(PublishError::Invalid(Vec::new()))
+    /// Saves a document as the workflow's draft. It must parse, so that its slug is known; what is
+    /// wrong with it otherwise is said when it is published.
+    pub async fn save_draft(&self, tenant: TenantId, source: &str) -> Result<WorkflowRecord, PublishError> {
+        let document = document::parse(source).map_err(PublishError::Invalid)?;
+        let workflow = &document.workflow;
+        let (title, description) = (&workflow.title, &workflow.description);
+        Ok(self.ports().store.save_draft(tenant, &workflow.slug, title, description, source, None).await?)
     }
 
     /// Publishes a document: an immutable version, live at once, its triggers switched with it.
-    pub async fn publish(
-        &self,
-        _tenant: TenantId,
-        _source: &str,
-        _author: &str,
-        _note: &str,
-    ) -> Result<Published, PublishError> {
-        Err(PublishError::Invalid(Vec::new()))
+    pub async fn publish(&self, tenant: TenantId, source: &str, author: &str, note: &str) -> Result<Published, PublishError> {
+        let (document, warnings) = self.validate(source).map_err(PublishError::Invalid)?;
+        let canonical = document::canonical_json(&document);
+        let workflow = &document.workflow;
+        let version = NewVersion {
+            slug: workflow.slug.clone(),
+            title: workflow.title.clone(),
+            description: workflow.description.clone(),
+            sha256: document::sha256(&canonical),
+            document: canonical,
+            source: source.to_owned(),
+            author: author.to_owned(),
+            note: note.to_owned(),
+            triggers: workflow.triggers.iter().zip(0..).map(|(trigger, position)| new_trigger(trigger, position)).collect(),
+        };
+        let version = self.ports().store.publish(tenant, version).await?;
+        self.inner.triggers.forget();
+        Ok(Published { version, warnings })
     }
 
     /// Publishes an old version again, as a new version.
     pub async fn rollback(
         &self,
-        _tenant: TenantId,
-        _slug: &str,
-        _number: i32,
-        _author: &str,
-        _note: &str,
+        tenant: TenantId,
+        slug: &str,
+        number: i32,
+        author: &str,
+        note: &str,
     ) -> Result<Published, PublishError> {
-        Err(PublishError::Invalid(Vec::new()))
+        let versions = self.ports().store.versions(tenant, slug).await?;
+        let Some(old) = versions.into_iter().find(|version| version.number == number) else {
+            return Err(StoreError::NotFound(format!("workflow `{slug}` has no version {number}")).into());
+        };
+        self.publish(tenant, &old.source, author, note).await
     }
+}
+
+fn new_trigger(trigger: &Trigger, position: i32) -> NewTrigger {
+    let (kind, key) = match trigger {
+        Trigger::Webhook(webhook) => ("webhook", webhook.path.clone()),
+        Trigger::Event(event) => ("event", event.pattern.clone()),
+        Trigger::Manual => ("manual", String::new()),
+    };
+    NewTrigger { kind: kind.to_owned(), key, position }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::actions::ActionRunner;
 use crate::clock::{Clock, SystemClock};
+use crate::expr::secret::Scrubber;
+use crate::expr::{Expressions, FilterRegistry};
 use crate::outbox::OutboxHandler;
 use crate::secrets::SecretResolver;
 use crate::signals::Signals;
@@ -22,6 +24,10 @@ pub struct Ports {
     pub secrets: Arc<dyn SecretResolver>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Templates and expressions, with their filters.
+    pub expressions: Expressions,
+    /// Knows every secret that was resolved, and takes them out of whatever is stored or shown.
+    pub scrubber: Arc<Scrubber>,
     /// Who observes what happens.
     pub signals: Signals,
     /// Embedders' own kinds of queued work.
@@ -71,14 +77,16 @@ impl Default for Settings {
 }
 
 impl Ports {
-    /// Ports with the system's clock, the receivers of link time and no handlers.
+    /// Ports with the system's clock, the filters and receivers of link time, and no handlers.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, actions: Arc<dyn ActionRunner>, secrets: Arc<dyn SecretResolver>) -> Self {
+    pub fn new(store: Arc<dyn Store>, actions: Arc<dyn ActionRunner>, secrets: Arc<dyn SecretResolver>, scrubber: Arc<Scrubber>) -> Self {
         Self {
             store,
             actions,
             secrets,
             clock: Arc::new(SystemClock),
+            expressions: Expressions::new(&FilterRegistry::link_time().0),
+            scrubber,
             signals: Signals::link_time(),
             handlers: Vec::new(),
         }

@@ -1,0 +1,294 @@
+//! Layering: defaults, file, `DATABASE_URL`, environment, flags.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::error::{ConfigError, ConfigErrors};
+use super::key::{Raw, describe, env_name, keys};
+use super::layers::{CONNECTIONS, Setting, from_env, from_toml};
+use super::mask::{MASK, is_sensitive_name};
+use super::{Config, ConnectionConfig};
+use crate::limits;
+
+/// The file that is read where none is named; it may be absent.
+pub const DEFAULT_FILE: &str = "automate.toml";
+
+/// Everything that a configuration comes from.
+#[derive(Clone, Default)]
+pub struct LoadOptions {
+    /// `--config`; goes before `AUTOMATE_CONFIG`.
+    pub file: Option<PathBuf>,
+    /// The environment of the process.
+    pub env: BTreeMap<String, String>,
+    /// Flags, as dotted key and text; the last of the same key wins.
+    pub overrides: Vec<(String, String)>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The table of keys.
+    Default,
+    /// A file, with the line from 1.
+    File {
+        /// The file.
+        path: String,
+        /// From 1.
+        line: usize,
+    },
+    /// An environment variable, `DATABASE_URL` among them.
+    Env(String),
+    /// A flag of the command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{path} line {line}"),
+            Self::Env(name) => write!(f, "environment {name}"),
+            Self::Flag => f.write_str("command line"),
+        }
+    }
+}
+
+/// A configuration together with where each value comes from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The source of each key that is not at its default, connections' fields included.
+    pub sources: BTreeMap<String, Source>,
+    /// The file that was read, where there was one.
+    pub file: Option<PathBuf>,
+}
+
+/// One line of `config show`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// The dotted key.
+    pub key: String,
+    /// The value as text, secrets masked.
+    pub value: String,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+impl Config {
+    /// Reads the file and layers everything else over it.
+    ///
+    /// # Errors
+    /// Every fault at once: a named file that is absent, TOML that does not parse, unknown keys,
+    /// values that a key does not take.
+    pub fn load(options: LoadOptions) -> Result<Loaded, ConfigErrors> {
+        let (path, named_by) = match (&options.file, options.env.get("AUTOMATE_CONFIG").filter(|v| !v.is_empty())) {
+            (Some(file), _) => (file.clone(), Some("--config")),
+            (None, Some(file)) => (PathBuf::from(file), Some("AUTOMATE_CONFIG")),
+            (None, None) => (PathBuf::from(DEFAULT_FILE), None),
+        };
+        match read(&path) {
+            Ok(text) => {
+                let mut loaded = Self::from_layers(Some((&path.display().to_string(), &text)), &options)?;
+                loaded.file = Some(path);
+                Ok(loaded)
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && named_by.is_none() => {
+                Self::from_layers(None, &options)
+            }
+            Err(e) => Err(ConfigErrors(vec![ConfigError::Unreadable {
+                path: path.display().to_string(),
+                from: named_by.unwrap_or("default").to_owned(),
+                reason: e.to_string(),
+            }])),
+        }
+    }
+
+    /// The same over the text of a file; touches nothing outside its arguments. `options.file` is
+    /// not looked at.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_layers(file: Option<(&str, &str)>, options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
+        let mut errors = Vec::new();
+        let mut settings = Vec::new();
+        if let Some((path, text)) = file {
+            let (read, faults) = from_toml(path, text);
+            settings.extend(read);
+            errors.extend(faults);
+        }
+        if let Some(url) = options.env.get("DATABASE_URL").filter(|url| !url.is_empty()) {
+            settings.push(Setting {
+                name: "database.url".to_owned(),
+                raw: Raw::Text(url.clone()),
+                source: Source::Env("DATABASE_URL".to_owned()),
+            });
+        }
+        settings.extend(from_env(&options.env));
+        settings.extend(options.overrides.iter().map(|(name, value)| Setting {
+            name: name.clone(),
+            raw: Raw::Text(value.clone()),
+            source: Source::Flag,
+        }));
+
+        let mut loaded = Loaded { config: Self::unset(), sources: BTreeMap::new(), file: None };
+        for key in keys() {
+            if let Err(got) = key.set_default(&mut loaded.config) {
+                errors.push(invalid(key.name, &Source::Default, key.takes, got));
+            }
+        }
+        // The prefix of secrets decides which variables are no keys, so it goes first.
+        let (first, rest): (Vec<_>, Vec<_>) = settings.into_iter().partition(|s| s.name == "secrets.env_prefix");
+        for setting in first.into_iter().chain(rest) {
+            loaded.apply(setting, &mut errors);
+        }
+        for (name, connection) in &loaded.config.connections {
+            if connection.connector.is_empty() {
+                errors.push(ConfigError::Missing {
+                    key: format!("{CONNECTIONS}.{name}.connector"),
+                    hint: "name the connector that it belongs to, such as `connector = \"slack\"`".to_owned(),
+                });
+            }
+        }
+        loaded.config.follow_data_dir();
+        if errors.is_empty() { Ok(loaded) } else { Err(ConfigErrors(errors)) }
+    }
+}
+
+impl Loaded {
+    /// Every key with its effective value and source, in the order of the reference page, then the
+    /// connections.
+    #[must_use]
+    pub fn effective(&self) -> Vec<Effective> {
+        let source_of = |key: &str| self.sources.get(key).cloned().unwrap_or(Source::Default);
+        let mut lines: Vec<Effective> = keys()
+            .iter()
+            .map(|key| Effective {
+                key: key.name.to_owned(),
+                value: key.show(&self.config),
+                source: source_of(key.name),
+            })
+            .collect();
+        for (name, connection) in &self.config.connections {
+            let connector = format!("{CONNECTIONS}.{name}.connector");
+            lines.push(Effective {
+                value: connection.connector.clone(),
+                source: source_of(&connector),
+                key: connector,
+            });
+            for (field, value) in &connection.fields {
+                let key = format!("{CONNECTIONS}.{name}.{field}");
+                lines.push(Effective { value: show_field(field, value), source: source_of(&key), key });
+            }
+        }
+        lines
+    }
+
+    fn apply(&mut self, setting: Setting, errors: &mut Vec<ConfigError>) {
+        if let Some(path) = setting.name.strip_prefix(CONNECTIONS).and_then(|rest| rest.strip_prefix('.')) {
+            self.apply_connection(path, &setting, errors);
+        } else if let Some(key) = keys().iter().find(|key| key.name == setting.name) {
+            match key.set(&mut self.config, &setting.raw) {
+                Ok(()) => {
+                    self.sources.insert(setting.name, setting.source);
+                }
+                Err(got) => errors.push(invalid(&setting.name, &setting.source, key.takes, got)),
+            }
+        } else if let Source::Env(variable) = &setting.source
+            && variable.starts_with(&self.config.secrets.env_prefix)
+        {
+            // A secret under a prefix of the operator's own.
+        } else if is_section(&setting.name) {
+            if setting.raw != Raw::Typed(Value::Object(serde_json::Map::new())) {
+                let got = describe(&setting.raw);
+                errors.push(invalid(&setting.name, &setting.source, "a section with keys", got));
+            }
+        } else {
+            errors.push(unknown(&setting));
+        }
+    }
+
+    fn apply_connection(&mut self, path: &str, setting: &Setting, errors: &mut Vec<ConfigError>) {
+        let key = &setting.name;
+        let Some((name, field)) = path.split_once('.') else {
+            let got = describe(&setting.raw);
+            errors.push(invalid(key, &setting.source, "a section `[connections.NAME]` with `connector = …`", got));
+            return;
+        };
+        let well_formed = |word: &str| {
+            !word.is_empty()
+                && word.len() <= 64
+                && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        };
+        if !well_formed(name) || !well_formed(field) {
+            let takes = "a name of letters, digits, `_` and `-`, 64 characters at most";
+            errors.push(invalid(key, &setting.source, takes, format!("`{path}`")));
+            return;
+        }
+        let connection: &mut ConnectionConfig = self.config.connections.entry(name.to_owned()).or_default();
+        let value = match &setting.raw {
+            Raw::Text(text) => Value::String(text.clone()),
+            Raw::Typed(value) => value.clone(),
+        };
+        match (field, value) {
+            ("connector", Value::String(connector)) => connection.connector = connector,
+            ("connector", _) => {
+                errors.push(invalid(key, &setting.source, "the key of a connector", describe(&setting.raw)));
+                return;
+            }
+            (_, value) => {
+                connection.fields.insert(field.to_owned(), value);
+            }
+        }
+        self.sources.insert(key.clone(), setting.source.clone());
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let mut file = std::fs::File::open(path)?.take(limits::CONFIG_BYTES as u64 + 1);
+    file.read_to_string(&mut text)?;
+    if text.len() > limits::CONFIG_BYTES {
+        return Err(std::io::Error::other(format!("it has more than {} bytes", limits::CONFIG_BYTES)));
+    }
+    Ok(text)
+}
+
+/// A field's value for people: references to secrets are shown, literal credentials are not.
+fn show_field(field: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) if text.starts_with("$secret:") => text.clone(),
+        _ if is_sensitive_name(field) => MASK.to_owned(),
+        Value::String(text) => super::mask_url(text),
+        other => other.to_string(),
+    }
+}
+
+fn is_section(name: &str) -> bool {
+    name == CONNECTIONS || keys().iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
+}
+
+fn invalid(key: &str, source: &Source, takes: &str, got: String) -> ConfigError {
+    ConfigError::Invalid { key: key.to_owned(), from: source.to_string(), expected: takes.to_owned(), got }
+}
+
+fn unknown(setting: &Setting) -> ConfigError {
+    // Levels are compared without their separator, so that a single `_` in a variable is found.
+    let plain = |name: &str| name.replace(['.', '-'], "_");
+    let given = plain(&setting.name);
+    let nearest = keys()
+        .iter()
+        .map(|key| key.name)
+        .chain(["connections.NAME.connector"])
+        .min_by_key(|name| strsim::damerau_levenshtein(&plain(name), &given))
+        .unwrap_or_default();
+    let (key, nearest) = match &setting.source {
+        Source::Env(variable) => (variable.clone(), env_name(nearest)),
+        Source::Default | Source::File { .. } | Source::Flag => (setting.name.clone(), nearest.to_owned()),
+    };
+    ConfigError::Unknown { key, from: setting.source.to_string(), nearest }
+}

@@ -1,0 +1,184 @@
+//! From what is stored, or was just accepted, to a run.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Engine;
+use super::active::Held;
+use super::definitions::{Definition, DefinitionError};
+use super::run::{About, Run};
+use crate::engine::{Happening, State};
+use crate::expr::Context;
+use crate::ids::{ExecutionId, TenantId};
+use crate::outbox::ClaimedItem;
+use crate::store::{EventRecord, LoadedExecution, NewExecution, StoreError};
+
+/// When a worker that lacks a connector gives an execution another chance elsewhere.
+const ELSEWHERE: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
+
+impl Engine {
+    /// What templates see of an event.
+    pub(super) fn event_context(&self, tenant: TenantId, event: &EventView<'_>) -> Context {
+        let mut context = Context::new(self.settings().env.clone());
+        context.set_tenant(&tenant.to_string());
+        context.set_event(event.payload, event.event_type, event.source, &event.id, &event.received_at, event.headers);
+        context
+    }
+
+    /// A run of an execution that was just accepted, born leased.
+    pub(super) fn fresh_run(
+        &self,
+        held: Arc<Held>,
+        definition: Arc<Definition>,
+        about: About,
+        new: &NewExecution,
+        mut context: Context,
+        input: Option<&Value>,
+    ) -> Run {
+        see_execution(&mut context, new.id, &definition, new.version, &new.created_at.to_rfc3339(), 1);
+        context.set_inputs(input.unwrap_or(&Value::Object(serde_json::Map::new())));
+        let mut state = State::new(&definition.plan, new.id.to_string(), context);
+        // The accepting transaction stored both.
+        state.status = crate::status::ExecutionStatus::Running;
+        state.started_at = Some(new.created_at);
+        Run { held, definition, about, state, first: Happening::Begin }
+    }
+
+    /// Goes on with a claimed execution, from what is on record.
+    pub(super) async fn resume(&self, held: Arc<Held>, claimed: ClaimedItem, id: ExecutionId, loaded: Result<LoadedExecution, StoreError>) {
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => return self.unreadable(&held, &claimed, id, &error).await,
+        };
+        if loaded.execution.status.is_terminal() {
+            // Ended by other means; the item is a left-over.
+            if let Err(error) = self.ports().store.mark_success(&[held.claim]).await {
+                tracing::warn!(execution = %id, %error, "a left-over item could not be removed now");
+            }
+            return self.inner.active.let_go(&held);
+        }
+        let definition = match self.definition(loaded.execution.version_id).await {
+            Ok(definition) => definition,
+            Err(DefinitionError::Store(error)) => return self.unreadable(&held, &claimed, id, &error).await,
+            Err(DefinitionError::Plan(error)) => return self.not_here(&held, &claimed, id, &error.to_string()).await,
+        };
+        let run = self.restored_run(held, definition, &loaded);
+        self.drive(run).await;
+    }
+
+    fn restored_run(&self, held: Arc<Held>, definition: Arc<Definition>, loaded: &LoadedExecution) -> Run {
+        let execution = &loaded.execution;
+        let input: Option<Value> = execution.input.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let mut context = match &loaded.event {
+            Some(event) => self.stored_event_context(event),
+            None => self.manual_context(execution.tenant_id, execution.id, input.as_ref(), &execution.created_at.to_rfc3339()),
+        };
+        let started = execution.started_at.unwrap_or(execution.created_at).to_rfc3339();
+        let attempt = u32::try_from(execution.attempt).unwrap_or(1);
+        see_execution(&mut context, execution.id, &definition, execution.version, &started, attempt);
+        context.set_inputs(input.as_ref().unwrap_or(&Value::Object(serde_json::Map::new())));
+        let mut state = State::new(&definition.plan, execution.id.to_string(), context);
+        state.status = execution.status;
+        state.started_at = execution.started_at;
+        state.error.clone_from(&execution.error);
+        let mut records: Vec<_> = loaded.steps.iter().collect();
+        records.sort_by_key(|record| record.seq);
+        for record in records {
+            if !state.restore(&definition.plan, record) {
+                tracing::warn!(execution = %execution.id, path = %record.path, "a recorded step is not in the version");
+            }
+        }
+        let about = About {
+            execution_id: execution.id,
+            tenant_id: execution.tenant_id,
+            workflow: execution.workflow.clone(),
+            version: execution.version,
+            correlation_id: execution.correlation_id.clone(),
+            event_id: execution.event_id,
+            depth: loaded.event.as_ref().map_or(0, |event| event.depth),
+        };
+        if execution.cancel_requested_at.is_some() {
+            held.cancel.cancel();
+        }
+        Run { held, definition, about, state, first: Happening::Resume }
+    }
+
+    fn stored_event_context(&self, event: &EventRecord) -> Context {
+        let payload: Value = serde_json::from_str(&event.payload).unwrap_or_default();
+        let headers: Value = event.headers.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        self.event_context(
+            event.tenant_id,
+            &EventView {
+                payload: &payload,
+                event_type: &event.event_type,
+                source: &event.source,
+                id: event.id.to_string(),
+                received_at: event.received_at.to_rfc3339(),
+                headers: &headers,
+            },
+        )
+    }
+
+    /// A run by hand has no event; its input stands in for the payload, so that a workflow written
+    /// for a webhook can be tried by hand.
+    pub(super) fn manual_context(&self, tenant: TenantId, id: ExecutionId, input: Option<&Value>, at: &str) -> Context {
+        let empty = Value::Object(serde_json::Map::new());
+        self.event_context(
+            tenant,
+            &EventView {
+                payload: input.unwrap_or(&empty),
+                event_type: "manual",
+                source: "manual",
+                id: id.to_string(),
+                received_at: at.to_owned(),
+                headers: &empty,
+            },
+        )
+    }
+
+    /// A row that cannot be read is set aside with its reason; the rest goes on.
+    async fn unreadable(&self, held: &Held, claimed: &ClaimedItem, id: ExecutionId, error: &StoreError) {
+        if error.is_transient() {
+            if let Err(error) = self.ports().store.release(&[held.claim]).await {
+                tracing::warn!(execution = %id, %error, "an item could not be released; its lease will run out");
+            }
+        } else {
+            tracing::error!(execution = %id, %error, "an execution cannot be read and is set aside");
+            self.fail_execution(id, claimed.item.tenant_id, held, error.code(), &error.to_string()).await;
+        }
+        self.inner.active.let_go(held);
+        self.inner.active.tell_ended(id);
+    }
+
+    /// This program lacks what the version needs. Another worker may have it (a rolling upgrade),
+    /// so the item waits; when its attempts are used up the execution fails with the reason.
+    async fn not_here(&self, held: &Held, claimed: &ClaimedItem, id: ExecutionId, reason: &str) {
+        tracing::warn!(execution = %id, reason, "an execution cannot run in this program");
+        if claimed.item.attempt_count + 1 >= claimed.item.max_attempts {
+            self.fail_execution(id, claimed.item.tenant_id, held, "CONFIG_INVALID", reason).await;
+        } else {
+            let at = self.ports().clock.now() + ELSEWHERE;
+            if let Err(error) = self.ports().store.mark_retry(held.claim, at, "CONFIG_INVALID", reason).await {
+                tracing::warn!(execution = %id, %error, "an item could not be given back; its lease will run out");
+            }
+        }
+        self.inner.active.let_go(held);
+        self.inner.active.tell_ended(id);
+    }
+}
+
+/// An event, as templates see it.
+pub(super) struct EventView<'a> {
+    pub(super) payload: &'a Value,
+    pub(super) event_type: &'a str,
+    pub(super) source: &'a str,
+    pub(super) id: String,
+    pub(super) received_at: String,
+    pub(super) headers: &'a Value,
+}
+
+fn see_execution(context: &mut Context, id: ExecutionId, definition: &Definition, version: i32, started_at: &str, attempt: u32) {
+    let plan = &definition.plan;
+    context.set_execution(&id.to_string(), &plan.title, &plan.workflow, version, started_at, attempt);
+}

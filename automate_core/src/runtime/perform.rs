@@ -1,0 +1,157 @@
+//! One attempt of one action: secrets bound just before the call, everything that comes back
+//! scrubbed of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+use super::definitions::Definition;
+use super::run::{About, Logs, stop_grace};
+use crate::actions::{ActionCall, LogLevel, LogSink};
+use crate::engine::{Node, Perform, Work};
+use crate::error::{ErrorCode, StepError};
+use crate::limits;
+use crate::secrets::SecretError;
+use crate::store::StepLog;
+
+/// An attempt, owned, so that it can run in a task of its own.
+pub(super) struct Action {
+    pub(super) engine: Engine,
+    pub(super) definition: Arc<Definition>,
+    pub(super) about: About,
+    pub(super) perform: Perform,
+    pub(super) stop: CancellationToken,
+    pub(super) logs: Logs,
+}
+
+impl Action {
+    /// Performs it. The result holds no secret.
+    pub(super) async fn run(self) -> Result<Value, StepError> {
+        let result = self.attempt().await;
+        let scrubber = &self.engine.ports().scrubber;
+        if scrubber.is_empty() {
+            return result;
+        }
+        match result {
+            Ok(mut output) => {
+                scrubber.scrub_value(&mut output);
+                Ok(output)
+            }
+            Err(mut error) => {
+                error.message = scrubber.scrub_str(&error.message).into_owned();
+                if let Some(details) = &mut error.details {
+                    scrubber.scrub_value(details);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<Value, StepError> {
+        let ports = self.engine.ports();
+        let node = &self.definition.plan.nodes[self.perform.node];
+        let Work::Action { connection, .. } = &node.work else {
+            return Err(StepError::new(ErrorCode::Internal, "this step has no action"));
+        };
+        let input = self.bind(node).await?;
+        let timeout = node.timeout;
+        let deadline = ports.clock.now() + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::days(1));
+        let call = ActionCall {
+            uses: node.uses.clone(),
+            input,
+            connection: connection.clone(),
+            tenant_id: self.about.tenant_id,
+            execution_id: self.about.execution_id,
+            step_path: node.path.clone(),
+            attempt: self.perform.attempt,
+            idempotency_key: self.perform.idempotency_key.clone(),
+            correlation_id: self.about.correlation_id.clone(),
+            deadline,
+            cancel: self.stop.clone(),
+            log: Arc::new(Sink {
+                engine: self.engine.clone(),
+                path: node.path.clone(),
+                attempt: i32::try_from(self.perform.attempt).unwrap_or(i32::MAX),
+                logs: self.logs.clone(),
+            }),
+        };
+        let running = ports.actions.run(call);
+        tokio::pin!(running);
+        tokio::select! {
+            result = &mut running => result,
+            () = tokio::time::sleep(timeout) => {
+                self.stop.cancel();
+                Err(StepError::new(ErrorCode::Timeout, format!("the attempt took longer than its timeout of {timeout:?}")))
+            }
+            () = self.stop.cancelled() => {
+                // It is asked first, so that a call that is about to end can say how it ended.
+                match tokio::time::timeout(stop_grace(), &mut running).await {
+                    Ok(result) => result,
+                    Err(_) => Err(StepError::new(ErrorCode::Cancelled, "the action was told to stop and did not in time")),
+                }
+            }
+        }
+    }
+
+    /// Replaces the markers in the input by the values of the secrets.
+    async fn bind(&self, node: &Node) -> Result<Value, StepError> {
+        let ports = self.engine.ports();
+        let binder = &self.definition.plan.binder;
+        let keys = binder.keys(&self.perform.input);
+        if keys.is_empty() {
+            return Ok(self.perform.input.clone());
+        }
+        let mut values = BTreeMap::new();
+        for key in keys {
+            let value = ports.secrets.resolve(self.about.tenant_id, &key).await.map_err(|error| secret_error(&error))?;
+            ports.scrubber.add(&value);
+            values.insert(key, value);
+        }
+        binder.bind(self.perform.input.clone(), &values).map_err(|error| {
+            StepError::new(ErrorCode::TemplateError, format!("step `{}`: {error}", node.path))
+        })
+    }
+}
+
+fn secret_error(error: &SecretError) -> StepError {
+    let mut step = StepError::new(ErrorCode::SecretUnavailable, error.to_string());
+    // A backend that is away may come back; a key that is not there will not.
+    step.retryable = matches!(error, SecretError::Unavailable { .. });
+    step
+}
+
+struct Sink {
+    engine: Engine,
+    path: String,
+    attempt: i32,
+    logs: Logs,
+}
+
+impl LogSink for Sink {
+    fn log(&self, level: LogLevel, message: String, fields: Option<Value>) {
+        let ports = self.engine.ports();
+        let mut message = ports.scrubber.scrub_str(&message).into_owned();
+        if message.len() > limits::LOG_MESSAGE_BYTES {
+            let mut end = limits::LOG_MESSAGE_BYTES;
+            while !message.is_char_boundary(end) {
+                end -= 1;
+            }
+            message.truncate(end);
+            message.push('…');
+        }
+        let fields = fields.map(|mut fields| {
+            ports.scrubber.scrub_value(&mut fields);
+            fields.to_string().into()
+        });
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if logs.len() >= limits::LOG_LINES_PER_ATTEMPT {
+            metrics::counter!("automate_step_log_lines_dropped_total").increment(1);
+            return;
+        }
+        logs.push(StepLog { path: self.path.clone(), attempt: self.attempt, at: ports.clock.now(), level, message, fields });
+    }
+}

@@ -1,0 +1,256 @@
+//! The guarded HTTP client.
+
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
+use automate_core::limits;
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName};
+
+use super::address::{AddressPolicy, Denied};
+use super::lookup::{GuardedResolver, LookupError, NameLookup, SystemLookup};
+use super::redirect::{RedirectError, is_redirect, next_request};
+use super::target::{Target, TargetError, vet_target};
+
+/// What the client calls itself where a request names nothing.
+const USER_AGENT: &str = concat!("automate/", env!("CARGO_PKG_VERSION"));
+
+/// Headers that describe the connection and its framing: the client's own business. A request that
+/// sets them could disagree with what is sent (request smuggling) or go to another virtual host.
+const FORBIDDEN_HEADERS: &[HeaderName] = &[
+    header::HOST,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::EXPECT,
+    header::PROXY_AUTHORIZATION,
+];
+
+/// Why the client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressSetupError {
+    /// The TLS library refused, most often because the system has no root certificates.
+    #[error("the HTTP client cannot be set up: {0}. Are the system's CA certificates installed?")]
+    Tls(String),
+}
+
+/// Installs ring as the process's TLS provider; harmless when repeated. Whoever opens TLS
+/// connections outside the guard (the database's driver brings its own) calls it first.
+pub fn install_crypto_provider() {
+    // An error means that another provider is installed already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// The [`HttpClient`] that checks where it goes. Cheap to clone; connections are pooled per port.
+#[derive(Clone)]
+pub struct GuardedClient {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    policy: Arc<AddressPolicy>,
+    lookup: Arc<dyn NameLookup>,
+    /// One client per port, most recently made last: the resolver is told names only, and rules
+    /// may name ports, so each port has a resolver of its own.
+    clients: Mutex<Vec<(u16, reqwest::Client)>>,
+}
+
+impl GuardedClient {
+    /// A client under a policy, with the operating system's resolver.
+    ///
+    /// # Errors
+    /// [`EgressSetupError`] where TLS cannot be set up; found here rather than at the first call.
+    pub fn new(policy: AddressPolicy) -> Result<Self, EgressSetupError> {
+        Self::with_lookup(policy, Arc::new(SystemLookup))
+    }
+
+    /// The same, with a resolver of one's own.
+    ///
+    /// # Errors
+    /// As [`GuardedClient::new`].
+    pub fn with_lookup(policy: AddressPolicy, lookup: Arc<dyn NameLookup>) -> Result<Self, EgressSetupError> {
+        install_crypto_provider();
+        let shared = Shared { policy: Arc::new(policy), lookup, clients: Mutex::new(Vec::new()) };
+        shared.client_for(443)?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+}
+
+impl Shared {
+    fn client_for(&self, port: u16) -> Result<reqwest::Client, EgressSetupError> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(own, _)| *own == port) {
+            return Ok(client.clone());
+        }
+        let resolver = GuardedResolver { policy: Arc::clone(&self.policy), lookup: Arc::clone(&self.lookup), port };
+        let client = build_client(resolver).map_err(|e| EgressSetupError::Tls(root_cause(&e)))?;
+        if clients.len() >= limits::EGRESS_POOLS {
+            clients.remove(0);
+        }
+        clients.push((port, client.clone()));
+        Ok(client)
+    }
+
+    /// One request and answer, without following anything.
+    async fn exchange(&self, request: &HttpRequest) -> Result<(reqwest::Response, Target), HttpError> {
+        let target = vet_target(&request.url, &self.policy).map_err(refused)?;
+        let client = self.client_for(target.port()).map_err(|e| HttpError::Connect { reason: e.to_string() })?;
+        let mut out = reqwest::Request::new(request.method.clone(), request.url.clone());
+        *out.headers_mut() = request.headers.clone();
+        // Set from the body itself.
+        out.headers_mut().remove(header::CONTENT_LENGTH);
+        if !request.body.is_empty() {
+            *out.body_mut() = Some(reqwest::Body::from(request.body.clone()));
+        }
+        let response = client.execute(out).await.map_err(|e| exchange_error(&e.without_url()))?;
+        // Once more on what was really reached (O7); a policy that said no before cannot get here.
+        if let Some(peer) = response.remote_addr() {
+            self.policy.check(peer.ip(), peer.port()).map_err(|denied| refused(denied.into()))?;
+        }
+        Ok((response, target))
+    }
+
+    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        check_headers(&request.headers)?;
+        let allowed = request.max_redirects.min(limits::EGRESS_REDIRECTS);
+        let mut hops = 0;
+        loop {
+            let (response, _) = self.exchange(&request).await?;
+            let status = response.status();
+            if allowed == 0 || !is_redirect(status) {
+                return read(response, &request).await;
+            }
+            match next_request(request.clone(), status, response.headers()) {
+                Ok(None) => return read(response, &request).await,
+                Ok(Some(_)) if hops == allowed => {
+                    return Err(HttpError::Denied { reason: RedirectError::TooMany(allowed).to_string() });
+                }
+                Ok(Some(next)) => request = next,
+                Err(error) => return Err(HttpError::Denied { reason: error.to_string() }),
+            }
+            hops += 1;
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for GuardedClient {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (after, tenant, host) = (request.timeout, request.tenant_id, request.url.host_str().map(str::to_owned));
+        let result = match tokio::time::timeout(after, self.shared.send(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(HttpError::Timeout { after }),
+        };
+        if let Err(HttpError::Denied { reason }) = &result {
+            tracing::warn!(tenant = ?tenant, host, reason, "an outgoing call was refused");
+        }
+        result
+    }
+}
+
+/// The one place that makes a `reqwest::Client`.
+#[expect(clippy::disallowed_methods, reason = "the egress guard makes the one client")]
+fn build_client(resolver: GuardedResolver) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .dns_resolver(Arc::new(resolver))
+        // A proxy would connect on our behalf, past every check (O12).
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(limits::EGRESS_CONNECT)
+        .http1_max_headers(limits::EGRESS_RESPONSE_HEADERS)
+        .pool_idle_timeout(limits::EGRESS_IDLE)
+        .pool_max_idle_per_host(limits::EGRESS_IDLE_PER_HOST)
+        .tcp_keepalive(Duration::from_secs(30))
+        .user_agent(USER_AGENT)
+        .build()
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), HttpError> {
+    match FORBIDDEN_HEADERS.iter().find(|name| headers.contains_key(*name)) {
+        Some(name) => Err(HttpError::Invalid { reason: format!("the header `{name}` is set by the client itself") }),
+        None => Ok(()),
+    }
+}
+
+/// Reads the body up to the bound, counted after decompression (O13).
+async fn read(mut response: reqwest::Response, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+    let limit = request.max_response_bytes.min(limits::RESPONSE_BYTES);
+    let too_large = || HttpError::TooLarge { limit };
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    if !request.truncate_response && response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) =
+        response.chunk().await.map_err(|e| HttpError::Cut { reason: root_cause(&e.without_url()) })?
+    {
+        let room = limit - body.len();
+        if chunk.len() > room {
+            if !request.truncate_response {
+                return Err(too_large());
+            }
+            body.extend_from_slice(chunk.get(..room).unwrap_or_default());
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(HttpResponse::new(status, headers, Bytes::from(body)))
+}
+
+fn refused(error: TargetError) -> HttpError {
+    let reason = error.to_string();
+    match error {
+        TargetError::Denied(_) | TargetError::MetadataName(_) => HttpError::Denied { reason },
+        TargetError::Malformed(_)
+        | TargetError::TooLong
+        | TargetError::Characters
+        | TargetError::Scheme(_)
+        | TargetError::UserInfo
+        | TargetError::Host => HttpError::Invalid { reason },
+    }
+}
+
+fn exchange_error(error: &reqwest::Error) -> HttpError {
+    if let Some(denied) = find_denied(error) {
+        return HttpError::Denied { reason: denied.to_string() };
+    }
+    let reason = root_cause(error);
+    if error.is_connect() {
+        HttpError::Connect { reason }
+    } else if error.is_builder() {
+        HttpError::Invalid { reason }
+    } else {
+        HttpError::Cut { reason }
+    }
+}
+
+/// The error and what caused it, outermost first.
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let current = next?;
+        next = current.source();
+        Some(current)
+    })
+}
+
+fn find_denied(error: &reqwest::Error) -> Option<&Denied> {
+    causes(error).find_map(|cause| match cause.downcast_ref::<LookupError>() {
+        Some(LookupError::Denied(denied)) => Some(denied),
+        Some(LookupError::Empty(_) | LookupError::TooMany(_) | LookupError::Failed { .. }) => None,
+        None => cause.downcast_ref::<Denied>(),
+    })
+}
+
+/// The innermost text of an error, on one line: the outer ones say little more than "it failed".
+fn root_cause(error: &reqwest::Error) -> String {
+    let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,167 @@
+//! The app: what is registered by hand, what is linked in, and the command line over both.
+
+mod build;
+mod connections;
+mod database;
+mod error;
+mod parts;
+
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use automate_connectors::ConnectorRegistry;
+use automate_connectors::base::Connector;
+use automate_core::actions::Catalog;
+use automate_core::document::{Diagnostic, Document, Severity};
+use automate_core::expr::{Expressions, FilterRegistry, FilterSpec};
+use automate_core::outbox::OutboxHandler;
+use automate_core::registry::{LoadReport, Loaded};
+use automate_core::secrets::SecretsBackend;
+use automate_core::signals::Signal;
+
+pub use build::Role;
+pub(crate) use build::{environment, init_telemetry, install_crypto};
+pub(crate) use database::{connect, pending_migrations};
+pub use error::AppError;
+pub use parts::Parts;
+
+type Receive = Arc<dyn Fn(&Signal) + Send + Sync>;
+
+/// A receiver of signals, as given to [`App::receiver`].
+#[derive(Clone)]
+struct Receiver {
+    signal: Option<&'static str>,
+    name: String,
+    receive: Receive,
+}
+
+/// What an application consists of besides what is linked in.
+///
+/// Explicit entries go before linked ones: of two connectors with the same key the explicit one is
+/// taken, and the load report (`automate connectors list`) says so.
+#[derive(Clone, Default)]
+pub struct App {
+    connectors: Vec<Arc<dyn Connector>>,
+    backends: Vec<Arc<dyn SecretsBackend>>,
+    handlers: Vec<Arc<dyn OutboxHandler>>,
+    receivers: Vec<Receiver>,
+    filters: Vec<FilterSpec>,
+    /// Made once: compiled expressions refer to it for as long as the process lives.
+    expressions: Arc<OnceLock<Expressions>>,
+}
+
+impl App {
+    /// An app with what is linked in, and nothing else.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a connector.
+    #[must_use]
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connectors.push(Arc::new(connector));
+        self
+    }
+
+    /// Adds a secrets backend; it is asked where `secrets.backends` names it.
+    #[must_use]
+    pub fn secrets_backend(mut self, backend: impl SecretsBackend) -> Self {
+        self.backends.push(Arc::new(backend));
+        self
+    }
+
+    /// Adds a handler of the application's own kind of queued work.
+    #[must_use]
+    pub fn handler(mut self, handler: impl OutboxHandler) -> Self {
+        self.handlers.push(Arc::new(handler));
+        self
+    }
+
+    /// Adds a receiver of one signal (`workflow_completed`, …), or of all of them. It is called
+    /// after the commit and cannot fail the engine.
+    #[must_use]
+    pub fn receiver(
+        mut self,
+        signal: Option<&'static str>,
+        name: impl Into<String>,
+        receive: impl Fn(&Signal) + Send + Sync + 'static,
+    ) -> Self {
+        self.receivers.push(Receiver { signal, name: name.into(), receive: Arc::new(receive) });
+        self
+    }
+
+    /// Adds a filter of templates.
+    #[must_use]
+    pub fn filter(mut self, filter: FilterSpec) -> Self {
+        self.filters.push(filter);
+        self.expressions = Arc::default();
+        self
+    }
+
+    /// Runs the command line over the app, with the arguments of the process.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        crate::cli::main(self)
+    }
+
+    /// The connectors, for looking only: their actions reach nothing.
+    #[must_use]
+    pub fn catalog(&self) -> ConnectorRegistry {
+        self.fill(ConnectorRegistry::new(
+            Arc::new(automate_connectors::base::http::NoHttp),
+            Arc::new(automate_connectors::base::NoConnections),
+        ))
+    }
+
+    /// What was loaded, from where, and what was refused and why.
+    #[must_use]
+    pub fn load_report(&self) -> LoadReport {
+        let mut report = self.catalog().load_report().clone();
+        report.entries.extend(self.filters().1.entries);
+        report.entries.extend(build::backends_report(&self.backends));
+        report.entries.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
+        report
+    }
+
+    /// Parses and checks a document against the connectors and filters that are there, without a
+    /// database. `Ok` has the warnings.
+    ///
+    /// # Errors
+    /// Every finding, where one of them refuses publication.
+    pub fn check(&self, source: &str) -> Result<(Document, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let catalog = self.catalog();
+        let validation = automate_core::document::validate(source, &catalog as &dyn Catalog, &self.expressions());
+        match validation.document {
+            Some(document) if validation.findings.iter().all(|d| d.severity != Severity::Error) => {
+                Ok((document, validation.findings))
+            }
+            Some(_) | None => Err(validation.findings),
+        }
+    }
+
+    fn fill(&self, mut registry: ConnectorRegistry) -> ConnectorRegistry {
+        for connector in &self.connectors {
+            registry.add(connector.clone());
+        }
+        registry.add_linked();
+        registry
+    }
+
+    fn filters(&self) -> (FilterRegistry, LoadReport) {
+        let (mut registry, mut report) = FilterRegistry::link_time();
+        for spec in &self.filters {
+            report.entries.push(Loaded {
+                kind: "filter",
+                key: spec.name.to_owned(),
+                origin: "app".to_owned(),
+                refused: registry.register(*spec).err().map(|e| e.to_string()),
+            });
+        }
+        (registry, report)
+    }
+
+    fn expressions(&self) -> Expressions {
+        self.expressions.get_or_init(|| Expressions::new(&self.filters().0)).clone()
+    }
+}

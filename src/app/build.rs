@@ -1,0 +1,153 @@
+//! Wiring: from configuration and registrations to a running engine.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use automate_connectors::ConnectorRegistry;
+use automate_connectors::base::http::HttpClient;
+use automate_core::config::{Config, mask_url};
+use automate_core::registry::Loaded;
+use automate_core::runtime::{Engine, Ports, Settings};
+use automate_core::secrets::{SecretResolver, SecretsBackend};
+use automate_governance::egress::{AddressPolicy, GuardedClient};
+use automate_governance::secrets::{BackendRegistry, DatabaseBackend, EnvBackend, MasterKeys};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::connections::Configured;
+use super::{App, AppError, Parts, database};
+
+/// What a process does with an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Accepts and works.
+    Worker,
+    /// Accepts, and leaves the work to others.
+    Accept,
+    /// Looks and operates; starts nothing by itself.
+    Tool,
+}
+
+impl App {
+    /// Opens the database, migrates an embedded one, and wires every port of the engine.
+    ///
+    /// # Errors
+    /// [`AppError`], each with what to do. Nothing runs then.
+    pub async fn build(&self, config: &Config, role: Role) -> Result<Parts, AppError> {
+        install_crypto();
+        database::make_data_dir(&config.data_dir)?;
+        let env = environment();
+        let database = database::open(config).await?;
+        let store = automate_store::open(&database);
+
+        let keys = MasterKeys::load(&env, &config.data_dir)
+            .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
+        let stored_secrets = DatabaseBackend::new(database.orm().clone(), keys.keys);
+        let mut backends = self.backends(config, &env);
+        backends.add("built in", Arc::new(stored_secrets.clone()));
+        let chain = backends
+            .chain(&config.secrets.backends, config.secrets.cache, stored_secrets.changes())
+            .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
+        let secrets: Arc<dyn SecretResolver> = Arc::new(chain);
+
+        let guard = GuardedClient::new(AddressPolicy::new(config.egress.allow.clone()))
+            .map_err(|e| AppError::Egress(e.to_string()))?;
+        let http: Arc<dyn HttpClient> = Arc::new(guard);
+        let connections = Arc::new(Configured::new(config.connections.clone(), secrets.clone()));
+        let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
+
+        let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
+        let mut ports = Ports::new(store.clone(), connectors.clone(), secrets.clone(), scrubber);
+        ports.expressions = self.expressions();
+        ports.handlers.extend(self.handlers.iter().cloned());
+        for receiver in &self.receivers {
+            let receive = receiver.receive.clone();
+            ports.signals.connect(receiver.signal, receiver.name.clone(), move |signal| receive(signal));
+        }
+        let engine = Engine::new(ports, settings(config, &env, role));
+        Ok(Parts {
+            engine,
+            store,
+            database,
+            database_shown: mask_url(&config.database.url),
+            connectors,
+            secrets,
+            stored_secrets,
+        })
+    }
+
+    /// The backends apart from the database's: the environment, the app's own, and linked ones.
+    fn backends(&self, config: &Config, env: &BTreeMap<String, String>) -> BackendRegistry {
+        let mut registry = BackendRegistry::default();
+        registry.add("built in", Arc::new(EnvBackend::new(&config.secrets.env_prefix, env)));
+        for backend in &self.backends {
+            registry.add("app", backend.clone());
+        }
+        registry.add_linked(env);
+        registry
+    }
+}
+
+/// The secrets backends for a load report, without making any that needs set-up.
+pub(super) fn backends_report(own: &[Arc<dyn SecretsBackend>]) -> Vec<Loaded> {
+    let mut registry = BackendRegistry::default();
+    for backend in own {
+        registry.add("app", backend.clone());
+    }
+    registry.add_linked(&environment());
+    let mut entries = registry.report().entries;
+    entries.extend(["env", "database"].map(|key| Loaded {
+        kind: "secrets backend",
+        key: key.to_owned(),
+        origin: "built in".to_owned(),
+        refused: None,
+    }));
+    entries
+}
+
+fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {
+    let allowed = &config.templates.env_allow;
+    let env = env.iter().filter(|(name, _)| allowed.contains(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let days = u64::from(config.history.retention_days);
+    Settings {
+        concurrency: match role {
+            Role::Worker => config.worker.concurrency,
+            Role::Accept | Role::Tool => 0,
+        },
+        lease: config.outbox.lease,
+        reap_interval: config.outbox.reap_interval,
+        drain: config.worker.drain,
+        max_attempts: i32::try_from(config.outbox.max_attempts).unwrap_or(i32::MAX),
+        max_depth: i64::try_from(config.outbox.max_depth).unwrap_or(i64::MAX),
+        env: Arc::new(env),
+        retention: (days > 0).then(|| Duration::from_secs(days * 24 * 3_600)),
+        ..Settings::default()
+    }
+}
+
+/// The environment of the process. Variables that are not UTF-8 cannot be ours.
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
+}
+
+/// Installs the process's TLS provider, once.
+pub(crate) fn install_crypto() {
+    automate_governance::egress::install_crypto_provider();
+}
+
+/// Logs to stderr in the configured shape. `RUST_LOG` goes before `default`; where neither says
+/// anything, what happens is logged.
+pub(crate) fn init_telemetry(config: &Config, default: Option<&str>) -> Result<(), AppError> {
+    let filter = std::env::var("RUST_LOG").ok().filter(|f| !f.trim().is_empty());
+    automate_governance::telemetry::init_tracing(config.log.format, filter.as_deref().or(default))
+        .map_err(|e| AppError::Telemetry(e.to_string()))
+}
+
+/// The process's metrics; there is one recorder for all servers of a process.
+pub(super) fn metrics() -> Result<PrometheusHandle, AppError> {
+    static HANDLE: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| automate_api::metrics::install().map_err(|e| e.to_string()))
+        .clone()
+        .map_err(AppError::Telemetry)
+}

@@ -1,0 +1,119 @@
+//! The connections of `[connections.NAME]`, their secrets bound when an action asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use automate_connectors::base::{ConnectionResolver, ConnectorError, Result};
+use automate_core::config::ConnectionConfig;
+use automate_core::error::ErrorCode;
+use automate_core::ids::TenantId;
+use automate_core::secrets::{SecretResolver, SecretValue};
+use serde_json::Value;
+
+/// What a field begins with that names a secret.
+const REFERENCE: &str = "$secret:";
+/// The name that is asked for where a step names none.
+const DEFAULT: &str = "default";
+
+/// Connections as configured.
+pub(super) struct Configured {
+    connections: BTreeMap<String, ConnectionConfig>,
+    secrets: Arc<dyn SecretResolver>,
+}
+
+impl Configured {
+    /// Over the configuration, with what resolves their secrets.
+    pub(super) fn new(connections: BTreeMap<String, ConnectionConfig>, secrets: Arc<dyn SecretResolver>) -> Self {
+        Self { connections, secrets }
+    }
+
+    /// The connection of a name. The default one of a connector is named `default` or like the
+    /// connector.
+    fn find(&self, connector: &str, name: &str) -> Result<Option<&ConnectionConfig>> {
+        let named = |name: &str| self.connections.get(name).filter(|c| c.connector == connector);
+        if name == DEFAULT {
+            return Ok(named(DEFAULT).or_else(|| named(connector)));
+        }
+        match self.connections.get(name) {
+            Some(found) if found.connector != connector => Err(ConnectorError::config_invalid(format!(
+                "the connection `{name}` belongs to `{}`, not to `{connector}`",
+                found.connector
+            ))),
+            found => Ok(found),
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionResolver for Configured {
+    async fn resolve(
+        &self,
+        tenant: TenantId,
+        connector: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, SecretValue>>> {
+        let Some(found) = self.find(connector, name)? else { return Ok(None) };
+        let mut fields = BTreeMap::new();
+        for (field, value) in &found.fields {
+            let value = match value {
+                Value::String(text) => match text.strip_prefix(REFERENCE) {
+                    Some(key) => self
+                        .secrets
+                        .resolve(tenant, key)
+                        .await
+                        .map_err(|e| ConnectorError::new(ErrorCode::SecretUnavailable, e.to_string()))?,
+                    None => SecretValue::new(text.clone()),
+                },
+                other => SecretValue::new(other.to_string()),
+            };
+            fields.insert(field.clone(), value);
+        }
+        Ok(Some(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automate_core::secrets::SecretError;
+
+    use super::*;
+
+    struct One;
+
+    #[async_trait]
+    impl SecretResolver for One {
+        async fn resolve(&self, _: TenantId, key: &str) -> std::result::Result<SecretValue, SecretError> {
+            match key {
+                "TOKEN" => Ok(SecretValue::new("hidden".into())),
+                _ => Err(SecretError::NotFound { key: key.into(), asked: vec!["env".into()] }),
+            }
+        }
+    }
+
+    fn configured(name: &str, field: &str) -> Configured {
+        let fields = BTreeMap::from([("token".to_owned(), Value::String(field.to_owned()))]);
+        let connection = ConnectionConfig { connector: "slack".into(), fields };
+        Configured::new(BTreeMap::from([(name.to_owned(), connection)]), Arc::new(One))
+    }
+
+    #[tokio::test]
+    async fn a_field_that_names_a_secret_has_its_value() {
+        let fields = configured("team", "$secret:TOKEN").resolve(TenantId::DEFAULT, "slack", "team").await.unwrap();
+        assert_eq!(fields.unwrap()["token"].expose_secret(), "hidden");
+        let error = configured("team", "$secret:GONE").resolve(TenantId::DEFAULT, "slack", "team").await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::SecretUnavailable);
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_another_connector_is_refused_and_the_default_is_found_by_either_name() {
+        let of = |c: Configured, connector: &'static str, name: &'static str| async move {
+            c.resolve(TenantId::DEFAULT, connector, name).await
+        };
+        assert!(of(configured("team", "x"), "github", "team").await.is_err());
+        assert!(of(configured("team", "x"), "slack", "other").await.unwrap().is_none());
+        assert!(of(configured("slack", "x"), "slack", "default").await.unwrap().is_some());
+        assert!(of(configured("default", "x"), "slack", "default").await.unwrap().is_some());
+        assert!(of(configured("default", "x"), "github", "default").await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,68 @@
+//! An app that is wired up: what commands and tests work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use automate_api::{ApiSettings, ApiState};
+use automate_connectors::ConnectorRegistry;
+use automate_core::config::Config;
+use automate_core::runtime::Engine;
+use automate_core::secrets::SecretResolver;
+use automate_core::store::Store;
+use automate_governance::secrets::DatabaseBackend;
+use automate_store::db::Database;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::AppError;
+use super::build::Role;
+
+/// An app over its database, ready to be used. Cheap to clone.
+#[derive(Clone)]
+pub struct Parts {
+    /// The engine.
+    pub engine: Engine,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The database under the store, for an application's own tables.
+    pub database: Database,
+    /// The database's URL, without a password.
+    pub database_shown: String,
+    /// The connectors.
+    pub connectors: Arc<ConnectorRegistry>,
+    /// Resolves secrets through the configured chain.
+    pub secrets: Arc<dyn SecretResolver>,
+    /// The secrets that are stored in the database, for setting and listing them.
+    pub stored_secrets: DatabaseBackend,
+}
+
+impl Parts {
+    /// Serves HTTP, and works where the role says so, until `shutdown` fires; then drains both
+    /// within `worker.drain_seconds`.
+    ///
+    /// # Errors
+    /// Where metrics cannot be set up.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        config: &Config,
+        role: Role,
+        shutdown: CancellationToken,
+    ) -> Result<(), AppError> {
+        let metrics = super::build::metrics()?;
+        let settings = ApiSettings { body_limit: config.server.body_limit_bytes, ..ApiSettings::default() };
+        let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
+        let drain: Duration = config.worker.drain;
+        let server =
+            automate_api::server::serve(listener, automate_api::router(state), shutdown.clone(), drain);
+        match role {
+            Role::Worker => {
+                tokio::join!(server, self.engine.run_worker(shutdown));
+            }
+            Role::Accept | Role::Tool => {
+                server.await;
+            }
+        }
+        Ok(())
+    }
+}

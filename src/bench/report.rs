@@ -1,0 +1,106 @@
+//! The outcome as a table and as JSON.
+
+use serde::Serialize;
+
+use super::flow::FlowResult;
+use super::queue::QueueResult;
+use crate::cli::output::{bytes, table};
+
+/// Everything that was measured.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Report {
+    /// Which database, with its version.
+    pub(crate) database: String,
+    /// Scenario (a).
+    pub(crate) three_steps: Option<FlowResult>,
+    /// Scenario (b).
+    pub(crate) five_checkpoints: Option<FlowResult>,
+    /// Scenario (c).
+    pub(crate) queue: Option<QueueResult>,
+    /// Scenario (e).
+    pub(crate) after_growth: Option<FlowResult>,
+    /// The old executions of scenario (e).
+    pub(crate) old_executions: u64,
+    /// Transactions per second on the database while nothing is to do; PostgreSQL only.
+    pub(crate) idle_queries_per_second: Option<f64>,
+    /// Resident memory of the server before the load.
+    pub(crate) idle_resident_bytes: Option<u64>,
+    /// Resident memory of the server after all loads.
+    pub(crate) resident_bytes: Option<u64>,
+    /// What was lost, doubled or left behind; empty when all is well.
+    pub(crate) problems: Vec<String>,
+}
+
+impl Report {
+    /// For people.
+    pub(crate) fn tell(&self) -> String {
+        let mut parts = vec![format!("database: {}, commits durable, {} cores", self.database, cores())];
+        let flows = [
+            ("(a) 3 steps by webhook".to_owned(), &self.three_steps),
+            ("(b) 5 steps, a checkpoint each".to_owned(), &self.five_checkpoints),
+            (format!("(e) as (a), {} old executions", self.old_executions), &self.after_growth),
+        ];
+        let rows: Vec<Vec<String>> = flows
+            .iter()
+            .filter_map(|(name, flow)| flow.as_ref().map(|f| flow_row(name, f)))
+            .collect();
+        if !rows.is_empty() {
+            parts.push(table(
+                &["WORKFLOWS", "P50 MS", "P95 MS", "P99 MS", "EXEC/S", "LIMIT/S", "RATIO", "CPU US", "RSS"],
+                &rows,
+            ));
+        }
+        if let Some(queue) = &self.queue {
+            let row = |name: &str, r: &super::queue::QueueRates| {
+                vec![
+                    name.to_owned(),
+                    rate(r.enqueued_per_second),
+                    rate(r.drained_per_second),
+                    rate(r.items_per_second),
+                ]
+            };
+            let rows = [row("(c) outbox", &queue.outbox), row("    limit", &queue.limit)];
+            parts.push(format!(
+                "{}\nratio {:.2}",
+                table(&["QUEUE", "ENQUEUED/S", "CLAIMED AND DONE/S", "ALL THREE/S"], &rows),
+                queue.ratio
+            ));
+        }
+        let shown = |count: Option<u64>| count.map_or_else(|| "not known".to_owned(), bytes);
+        parts.push(format!(
+            "idle: {}, {} resident; after the loads {}",
+            self.idle_queries_per_second
+                .map_or_else(|| "queries not counted on SQLite".to_owned(), |q| format!("{q:.2} transactions/s")),
+            shown(self.idle_resident_bytes),
+            shown(self.resident_bytes)
+        ));
+        parts.push(if self.problems.is_empty() {
+            "checked: nothing was lost, doubled or left behind".to_owned()
+        } else {
+            format!("PROBLEMS:\n  {}", self.problems.join("\n  "))
+        });
+        parts.join("\n\n")
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn rate(value: f64) -> String {
+    format!("{value:.0}")
+}
+
+fn flow_row(name: &str, flow: &FlowResult) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        format!("{:.2}", flow.completion.p50_ms),
+        format!("{:.2}", flow.completion.p95_ms),
+        format!("{:.2}", flow.completion.p99_ms),
+        rate(flow.executions_per_second),
+        rate(flow.limit_per_second),
+        format!("{:.2}", flow.ratio),
+        flow.cpu_us_per_execution.map_or_else(|| "?".into(), rate),
+        flow.resident_bytes.map_or_else(|| "?".into(), bytes),
+    ]
+}

@@ -1,0 +1,8 @@
+//! The engine's store, on both databases.
+
+mod accepting;
+mod advancing;
+mod documents;
+mod history;
+mod operating;
+mod trouble;

@@ -1,0 +1,9 @@
+//! Webhooks from outside: a real server over a real database, spoken to over sockets.
+
+mod site;
+
+mod answering;
+mod bounds;
+mod payloads;
+mod repeating;
+mod signing;
