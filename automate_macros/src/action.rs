@@ -69,6 +69,7 @@ pub(crate) fn expand(options: Options, function: ItemFn) -> syn::Result<TokenStr
     };
     let example = options.example.map(|example| quote! { .example(#example) });
     let visibility = &function.vis;
+    let krate = crate::plugins::connectors_crate();
     Ok(quote! {
         #function
 
@@ -79,20 +80,20 @@ pub(crate) fn expand(options: Options, function: ItemFn) -> syn::Result<TokenStr
 
         impl #ident {
             /// The action, for `Connector::typed_actions`.
-            #visibility const ACTION: ::automate_connectors::TypedAction = ::automate_connectors::TypedAction::new(
+            #visibility const ACTION: #krate::TypedAction = #krate::TypedAction::new(
                 #name,
                 || {
-                    ::automate_connectors::ActionSpec::new(#name, #title, ::automate_connectors::Effect::#effect)
+                    #krate::ActionSpec::new(#name, #title, #krate::Effect::#effect)
                         .description(#description)
                         .schemas(
-                            ::automate_connectors::base::input_schema::<#input>(),
-                            ::automate_connectors::base::output_schema::<#output>(),
+                            #krate::base::input_schema::<#input>(),
+                            #krate::base::output_schema::<#output>(),
                         )
                         #timeout
                         #example
                 },
                 |ctx, input| ::std::boxed::Box::pin(
-                    ::automate_connectors::base::run_typed(input, move |input: #input| #ident(ctx, input))
+                    #krate::base::run_typed(input, move |input: #input| #ident(ctx, input))
                 ),
             );
         }

@@ -41,6 +41,18 @@ pub(crate) fn expand(listed: Listed) -> syn::Result<TokenStream> {
     Ok(quote! { #(extern crate #crates as _;)* })
 }
 
+/// How the crate being compiled names `automate_connectors`: by itself where it depends on it, else
+/// through the facade.
+pub(crate) fn connectors_crate() -> TokenStream {
+    let dependencies = dependencies(&compiler_arguments());
+    let has = |name: &str| dependencies.iter().any(|dependency| dependency == name);
+    if has("automate") && !has("automate_connectors") {
+        quote! { ::automate::connectors }
+    } else {
+        quote! { ::automate_connectors }
+    }
+}
+
 /// The arguments of this process, with the files of long ones (`@path`) read in.
 fn compiler_arguments() -> Vec<String> {
     let mut arguments = Vec::new();
