@@ -38,7 +38,7 @@ impl App {
         database::make_data_dir(&config.data_dir)?;
         let env = environment();
         let database = database::open(config).await?;
-        let store = automate_store::open(&database);
+        let store = automate_store::open(&database)?;
 
         let keys = MasterKeys::load(&env, &config.data_dir)
             .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
