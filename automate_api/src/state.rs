@@ -69,13 +69,15 @@ impl ApiState {
     /// token that is given to [`crate::server::serve`] too: once it fires, `/readyz` answers 503.
     #[must_use]
     pub fn new(engine: Engine, metrics: PrometheusHandle, settings: ApiSettings, shutdown: CancellationToken) -> Self {
+        // One body of the configured size must fit, whatever it is.
+        let body_bytes = limits::BODY_BYTES_IN_FLIGHT.max(settings.body_limit.saturating_mul(2));
         let inner = Inner {
             engine,
             settings,
             metrics,
             shutdown,
             requests: Arc::new(Semaphore::new(limits::REQUESTS_IN_FLIGHT)),
-            body_bytes: Arc::new(Semaphore::new(limits::BODY_BYTES_IN_FLIGHT)),
+            body_bytes: Arc::new(Semaphore::new(body_bytes.min(Semaphore::MAX_PERMITS))),
             waiters: Arc::new(Semaphore::new(limits::HOOK_WAITERS)),
             inbox: Inbox::default(),
             health: Sampled::default(),
