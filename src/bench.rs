@@ -118,6 +118,8 @@ async fn measure(scratch: &Scratch, plan: &Plan) -> Result<Report, BenchError> {
     let parts = app.build(scratch.config(), Role::Tool).await?;
     let health = parts.store.health().await?;
     report.database = format!("{} {}", health.backend, health.version);
+    report.durability = rows::durability(&parts.database).await?;
+    report.cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if plan.scenarios.contains(&Scenario::C) {
         crate::cli::output::note("(c) enqueue, claim, complete …");
         report.queue = Some(queue::run(&parts.database, &parts.store, plan.items, &mut report.problems).await?);

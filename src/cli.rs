@@ -215,6 +215,8 @@ fn telemetry(command: &Command, config: &Config) -> Result<(), CliError> {
         Command::Serve(_) | Command::Worker(_) => None,
         // Its failed call and its fresh key are part of the story.
         Command::Demo(_) => Some("error"),
+        // The scratch database's key is of no interest.
+        Command::Bench(_) => Some("warn,automate_governance::secrets=error"),
         _ => Some("warn"),
     };
     crate::app::init_telemetry(config, default).map_err(|e| CliError::failed(e.to_string()))

@@ -11,6 +11,10 @@ use crate::cli::output::{bytes, table};
 pub(crate) struct Report {
     /// Which database, with its version.
     pub(crate) database: String,
+    /// Whether its commits survive a power failure, in its own words.
+    pub(crate) durability: String,
+    /// The cores that server, load and database share.
+    pub(crate) cores: usize,
     /// Scenario (a).
     pub(crate) three_steps: Option<FlowResult>,
     /// Scenario (b).
@@ -34,7 +38,7 @@ pub(crate) struct Report {
 impl Report {
     /// For people.
     pub(crate) fn tell(&self) -> String {
-        let mut parts = vec![format!("database: {}, commits durable, {} cores", self.database, cores())];
+        let mut parts = vec![format!("database: {} ({}), {} cores", self.database, self.durability, self.cores)];
         let flows = [
             ("(a) 3 steps by webhook".to_owned(), &self.three_steps),
             ("(b) 5 steps, a checkpoint each".to_owned(), &self.five_checkpoints),
@@ -81,10 +85,6 @@ impl Report {
         });
         parts.join("\n\n")
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn rate(value: f64) -> String {

@@ -15,7 +15,7 @@ enum Kind {
     /// A folder that goes as a whole.
     Folder(std::path::PathBuf),
     /// A database on the server that the configuration names.
-    Server { admin: Config, name: String },
+    Server { admin: Box<Config>, name: String },
 }
 
 impl Scratch {
@@ -42,7 +42,7 @@ impl Scratch {
             })?;
             admin.close().await;
             inner.database.url = with_database(&config.database.url, &name);
-            Kind::Server { admin: config.clone(), name }
+            Kind::Server { admin: Box::new(config.clone()), name }
         };
         let scratch = Self { config: inner, kind };
         let database = crate::app::connect(&scratch.config).await?;
