@@ -5,6 +5,8 @@ mod http;
 mod jmes;
 mod log;
 mod slack;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use std::sync::Arc;

@@ -5,8 +5,8 @@ mod breaker;
 mod entry;
 mod link;
 mod run;
-
-
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

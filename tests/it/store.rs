@@ -5,5 +5,4 @@ mod advancing;
 mod documents;
 mod history;
 mod operating;
-mod throughput;
 mod trouble;

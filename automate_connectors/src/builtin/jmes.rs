@@ -9,7 +9,7 @@ use crate::base::{ConnectorError, Result};
 /// Bytes of an expression.
 const EXPRESSION_BYTES: usize = 4 * 1024;
 /// Characters of an expression that can make it deeper.
-const OPERATORS: usize = 256;
+const OPERATORS: usize = 96;
 
 /// A compiled expression.
 pub(super) struct Jmes(Expression<'static>);

@@ -8,7 +8,7 @@ use minijinja::value::{DynObject, Enumerator, Object, ObjectExt, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 use serde_json::{Map, Number, Value as Json};
 
-use super::budget::{over, secret_misused, undefined, wrong_type};
+use super::budget::{over, secret_misused, tick, undefined, wrong_type};
 use super::secret::Opaque;
 use crate::limits;
 
@@ -77,11 +77,21 @@ fn to_value_at(json: &Json, depth: usize) -> Value {
 pub(super) struct Meter {
     left: usize,
     limit: usize,
+    containers: usize,
 }
 
 impl Meter {
     pub(super) fn new(limit: usize) -> Self {
-        Self { left: limit, limit }
+        Self { left: limit, limit, containers: 0 }
+    }
+
+    /// Lists and maps take far more memory than text.
+    fn container(&mut self) -> Result<(), Error> {
+        self.containers += 1;
+        if self.containers > limits::TEMPLATE_ITEMS {
+            return Err(over(format!("the result has more than {} lists and maps", limits::TEMPLATE_ITEMS)));
+        }
+        if self.containers.is_multiple_of(256) { tick() } else { Ok(()) }
     }
 
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Error> {
@@ -117,6 +127,7 @@ fn to_json_at(value: &Value, meter: &mut Meter, depth: usize) -> Result<Json, Er
             Json::String(text.to_owned())
         }
         ValueKind::Seq | ValueKind::Iterable => {
+            meter.container()?;
             let mut items = Vec::new();
             for item in value.try_iter()? {
                 items.push(to_json_at(&checked(item)?, meter, depth + 1)?);
@@ -124,6 +135,7 @@ fn to_json_at(value: &Value, meter: &mut Meter, depth: usize) -> Result<Json, Er
             Json::Array(items)
         }
         ValueKind::Map => {
+            meter.container()?;
             let mut entries = Map::new();
             for (key, item) in value.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten() {
                 let key = key_text(&key)?;
@@ -230,6 +242,9 @@ fn weigh_at(value: &Value, weight: &mut usize, depth: usize) -> Result<(), Error
     *weight += 16 + value.as_str().map_or(0, str::len);
     if *weight > limits::TEMPLATE_MEMORY_BYTES || depth > DEPTH {
         return Err(over("a value is too large or too deeply nested for this operation"));
+    }
+    if value.as_object().is_some() && weight.is_multiple_of(128) {
+        tick()?;
     }
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => {

@@ -81,6 +81,7 @@ impl Fault {
         let code = match error.kind() {
             ErrorKind::UndefinedError => TEMPLATE_UNDEFINED,
             ErrorKind::OutOfFuel | ErrorKind::WriteFailure => TEMPLATE_LIMIT,
+            ErrorKind::SyntaxError if detail.contains("recursion limit") => TEMPLATE_LIMIT,
             ErrorKind::SyntaxError
             | ErrorKind::UnknownFilter
             | ErrorKind::UnknownTest

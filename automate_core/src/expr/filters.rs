@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use minijinja::value::{Kwargs, Rest};
+use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Error, Value as EngineValue};
 use serde_json::{Map, Value};
 
@@ -197,7 +197,10 @@ impl FilterRegistry {
     pub(super) fn functions(&self) -> impl Iterator<Item = (&'static str, EngineValue)> {
         self.specs.values().map(|spec| {
             let (name, function) = (spec.name, spec.function);
-            (name, EngineValue::from_function(move |args: Rest<EngineValue>| call(name, function, &args)))
+            (
+                name,
+                EngineValue::from_function(move |args: Rest<ValueOrKwargs>| call(name, function, &args.into_values())),
+            )
         })
     }
 }

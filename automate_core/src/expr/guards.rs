@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use minijinja::value::{DynObject, Rest, ValueKind};
+use minijinja::value::{DynObject, Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value};
 
 use super::budget::{charge, over, secret_misused, tick, undefined, wrong_type};
@@ -58,8 +58,8 @@ pub(super) fn environment(registry: &FilterRegistry) -> (Environment<'static>, V
     }
     env.set_formatter(format);
     env.add_function("__cat", cat);
-    env.add_function("__add", add);
-    env.add_function("__mul", mul);
+    env.add_function("__add", |values: Rest<Value>| fold(&values, add));
+    env.add_function("__mul", |values: Rest<Value>| fold(&values, mul));
     env.add_function("__made", made);
     env.add_function("__whole", whole);
     env.add_function("__compared", compared);
@@ -72,20 +72,20 @@ pub(super) fn environment(registry: &FilterRegistry) -> (Environment<'static>, V
     let mut vocabulary = Vocabulary::default();
     for (name, function) in builtin::filters() {
         vocabulary.filters.insert(name.to_owned());
-        env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<Value>| {
-            guarded_filter(name, &function, state, &args)
+        env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
+            guarded_filter(name, &function, state, &args.into_values())
         });
     }
     for (name, function) in registry.functions() {
         vocabulary.filters.insert(name.to_owned());
-        env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<Value>| {
-            guarded_filter(name, &function, state, &args)
+        env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
+            guarded_filter(name, &function, state, &args.into_values())
         });
     }
     for (name, function) in builtin::tests() {
         vocabulary.tests.insert(name.to_owned());
-        env.add_test(name, move |state: &mut State<'_, '_>, args: Rest<Value>| {
-            guarded_test(name, &function, state, &args)
+        env.add_test(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
+            guarded_test(name, &function, state, &args.into_values())
         });
     }
     (env, vocabulary)
@@ -124,13 +124,13 @@ fn string(text: String) -> Result<Value, Error> {
     Ok(Value::from(text))
 }
 
-/// `a ~ b`. Joined to a secret, text becomes part of it.
-fn cat(a: &Value, b: &Value) -> Result<Value, Error> {
+/// `a ~ b ~ …`. Joined to a secret, text becomes part of it.
+fn cat(values: Rest<Value>) -> Result<Value, Error> {
     tick()?;
-    if Opaque::is(a) || Opaque::is(b) {
+    if values.iter().any(Opaque::is) {
         let mut parts = Vec::new();
-        for side in [secret_of(a)?, secret_of(b)?] {
-            match side {
+        for value in values.iter() {
+            match secret_of(value)? {
                 SecretText::Joined(mut inner) => parts.append(&mut inner),
                 one => parts.push(one),
             }
@@ -139,9 +139,16 @@ fn cat(a: &Value, b: &Value) -> Result<Value, Error> {
         charge(parts.iter().map(|p| if let SecretText::Plain(t) = p { t.len() } else { 256 }).sum())?;
         return Ok(Opaque::value(SecretText::Joined(parts)));
     }
-    let mut text = text_of(a)?;
-    write_text(b, &mut text, limits::TEMPLATE_OUTPUT_BYTES)?;
+    let mut text = String::new();
+    for value in values.iter() {
+        write_text(value, &mut text, limits::TEMPLATE_OUTPUT_BYTES)?;
+    }
     string(text)
+}
+
+fn fold(values: &[Value], operation: fn(&Value, &Value) -> Result<Value, Error>) -> Result<Value, Error> {
+    let Some((first, rest)) = values.split_first() else { return Ok(Value::UNDEFINED) };
+    rest.iter().try_fold(first.clone(), |sum, value| operation(&sum, value))
 }
 
 /// `a + b`.
@@ -342,8 +349,9 @@ fn range(lower: i64, upper: Option<i64>, step: Option<i64>) -> Result<Value, Err
     Ok(Value::from(std::iter::successors(Some(from), |n| n.checked_add(step)).take(length).collect::<Vec<i64>>()))
 }
 
-fn dict(state: &mut State<'_, '_>, args: Rest<Value>) -> Result<Value, Error> {
+fn dict(state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     tick()?;
+    let args = args.into_values();
     if args.iter().any(|a| !a.is_kwargs() && Opaque::is(a)) {
         return Err(secret_misused("made into a map"));
     }

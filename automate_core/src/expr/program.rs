@@ -1,6 +1,7 @@
 //! What a string is compiled to, and how it is rendered.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use minijinja::{Environment, Expression, Value as EngineValue};
 use serde_json::Value;
@@ -101,6 +102,15 @@ impl Program {
     }
 }
 
+/// Runs the engine. Its comparisons and sorts have `unreachable!()` in them for values that do not
+/// keep their promises; one template must not take a worker down with it.
+fn caught<T>(run: impl FnOnce() -> Result<T, minijinja::Error>) -> Result<T, Fault> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => result.map_err(|e| Fault::of_engine(&e)),
+        Err(_) => Err(Fault::new(TEMPLATE_TYPE, "the template engine cannot evaluate this")),
+    }
+}
+
 /// Fails for what could not be reported where it happened.
 fn settle(render: &Render) -> Result<(), Fault> {
     match render.fault() {
@@ -116,7 +126,7 @@ impl Part {
             Self::Secret(secret) => Ok(Opaque::value(secret.clone())),
             Self::Path(path, line) => path.find(context).map_err(|f| f.on_line(*line)),
             Self::Expression { compiled, line, .. } => {
-                compiled.eval(context.root()).map_err(|e| Fault::of_engine(&e).on_line(*line))
+                caught(|| compiled.eval(context.root())).map_err(|f| f.on_line(*line))
             }
         }
     }
@@ -152,10 +162,8 @@ impl Script {
 
     fn render(&self, context: &Context) -> Result<String, Fault> {
         let render = Render::begin(limits::TEMPLATE_TIME);
-        let template = self.env.get_template("template").map_err(|e| Fault::of_engine(&e))?;
         let mut output = Bounded(Vec::new());
-        let done = template.render_captured_to(context.root(), &mut output).map(drop);
-        done.map_err(|e| Fault::of_engine(&e))?;
+        caught(|| self.env.get_template("template")?.render_captured_to(context.root(), &mut output).map(drop))?;
         settle(&render)?;
         String::from_utf8(output.0).map_err(|_| Fault::new(TEMPLATE_TYPE, "the text is not UTF-8"))
     }

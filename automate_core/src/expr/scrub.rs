@@ -15,9 +15,9 @@ use crate::limits;
 use crate::secrets::SecretValue;
 
 /// What a value is replaced by.
-pub const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 /// Values shorter than this many characters are not looked for: they would hide ordinary text.
-pub const SHORTEST: usize = 8;
+pub(super) const SHORTEST: usize = 8;
 /// Lines of a value of several lines, such as a private key, that are looked for by themselves.
 const SHORTEST_LINE: usize = 16;
 
@@ -40,9 +40,62 @@ struct Shared {
 
 #[derive(Default)]
 struct Known {
+    /// Values that are not in a group yet.
+    new: Vec<SecretValue>,
+    /// Each about twice as large as the one after it, so that adding a value builds little again.
+    groups: Vec<Group>,
+}
+
+struct Group {
     values: Vec<SecretValue>,
-    /// Built when it is first needed after a change.
-    finder: Option<Arc<AhoCorasick>>,
+    finder: Arc<AhoCorasick>,
+}
+
+impl Known {
+    fn has(&self, value: &SecretValue) -> bool {
+        let mut all = self.groups.iter().flat_map(|g| &g.values).chain(&self.new);
+        all.any(|v| v.expose_secret() == value.expose_secret())
+    }
+
+    fn len(&self) -> usize {
+        self.groups.iter().map(|g| g.values.len()).sum::<usize>() + self.new.len()
+    }
+
+    /// Forgets the oldest quarter.
+    fn forget(&mut self) {
+        let groups = std::mem::take(&mut self.groups);
+        let mut values: Vec<SecretValue> = groups.into_iter().flat_map(|g| g.values).collect();
+        values.append(&mut self.new);
+        values.drain(..values.len() / 4);
+        self.new = values;
+    }
+
+    /// Makes a group of the new values and of the smaller groups before them.
+    fn build(&mut self) -> Result<(), aho_corasick::BuildError> {
+        if self.new.is_empty() {
+            return Ok(());
+        }
+        let mut size = self.new.len();
+        let mut kept = self.groups.len();
+        while let Some(group) = kept.checked_sub(1).map(|i| &self.groups[i])
+            && group.values.len() <= size
+        {
+            size += group.values.len();
+            kept -= 1;
+        }
+        let mut values: Vec<SecretValue> = self.groups[kept..].iter().flat_map(|g| g.values.iter().cloned()).collect();
+        values.extend(self.new.iter().cloned());
+        let forms: BTreeSet<String> = values.iter().flat_map(|v| forms(v.expose_secret())).collect();
+        let finder = Arc::new(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms)?);
+        self.groups.truncate(kept);
+        self.groups.push(Group { values, finder });
+        self.new.clear();
+        Ok(())
+    }
+
+    fn finders(&self) -> Vec<Arc<AhoCorasick>> {
+        self.groups.iter().map(|g| Arc::clone(&g.finder)).collect()
+    }
 }
 
 impl fmt::Debug for Scrubber {
@@ -64,17 +117,15 @@ impl Scrubber {
         if value.expose_secret().chars().count() < SHORTEST {
             return false;
         }
-        let is = |v: &SecretValue| v.expose_secret() == value.expose_secret();
-        if self.shared.state.read().unwrap_or_else(PoisonError::into_inner).values.iter().any(is) {
+        if self.shared.state.read().unwrap_or_else(PoisonError::into_inner).has(value) {
             return true;
         }
         let mut known = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
-        if !known.values.iter().any(is) {
-            if known.values.len() >= limits::SCRUBBED_SECRETS {
-                known.values.remove(0);
+        if !known.has(value) {
+            if known.len() >= limits::SCRUBBED_SECRETS {
+                known.forget();
             }
-            known.values.push(value.clone());
-            known.finder = None;
+            known.new.push(value.clone());
         }
         self.shared.used.store(true, Ordering::Release);
         true
@@ -92,8 +143,8 @@ impl Scrubber {
         if text.is_empty() || self.is_empty() {
             return Cow::Borrowed(text);
         }
-        let Some(finder) = self.finder() else { return Cow::Borrowed(MASK) };
-        scrub(&finder, text)
+        let Some(finders) = self.finders() else { return Cow::Borrowed(MASK) };
+        scrub(&finders, text)
     }
 
     /// Removes the values from all strings and keys of a JSON value.
@@ -101,28 +152,37 @@ impl Scrubber {
         if self.is_empty() {
             return;
         }
-        match self.finder() {
-            Some(finder) => scrub_in(&finder, value),
+        match self.finders() {
+            Some(finders) => scrub_in(&finders, value),
             None => *value = Value::String(MASK.to_owned()),
         }
     }
 
     /// `None` only where the forms are too many to look for, in which case nothing is let through.
-    fn finder(&self) -> Option<Arc<AhoCorasick>> {
-        if let Some(finder) = &self.shared.state.read().unwrap_or_else(PoisonError::into_inner).finder {
-            return Some(Arc::clone(finder));
+    fn finders(&self) -> Option<Vec<Arc<AhoCorasick>>> {
+        {
+            let known = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+            if known.new.is_empty() {
+                return Some(known.finders());
+            }
         }
         let mut known = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
-        if known.finder.is_none() {
-            let forms: BTreeSet<String> = known.values.iter().flat_map(|v| forms(v.expose_secret())).collect();
-            let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms);
-            known.finder = built.ok().map(Arc::new);
-        }
-        known.finder.clone()
+        known.build().ok()?;
+        Some(known.finders())
     }
 }
 
-fn scrub<'a>(finder: &AhoCorasick, text: &'a str) -> Cow<'a, str> {
+fn scrub<'a>(finders: &[Arc<AhoCorasick>], text: &'a str) -> Cow<'a, str> {
+    let mut clean = Cow::Borrowed(text);
+    for finder in finders {
+        if let Some(cleaner) = replaced(finder, &clean) {
+            clean = Cow::Owned(cleaner);
+        }
+    }
+    clean
+}
+
+fn replaced(finder: &AhoCorasick, text: &str) -> Option<String> {
     let mut out = String::new();
     let mut end = 0;
     for found in finder.find_iter(text) {
@@ -131,35 +191,35 @@ fn scrub<'a>(finder: &AhoCorasick, text: &'a str) -> Cow<'a, str> {
         end = found.end();
     }
     if end == 0 {
-        return Cow::Borrowed(text);
+        return None;
     }
     out.push_str(&text[end..]);
-    Cow::Owned(out)
+    Some(out)
 }
 
-fn scrub_in(finder: &AhoCorasick, value: &mut Value) {
+fn scrub_in(finders: &[Arc<AhoCorasick>], value: &mut Value) {
     match value {
         Value::String(text) => {
-            if let Cow::Owned(clean) = scrub(finder, text) {
+            if let Cow::Owned(clean) = scrub(finders, text) {
                 *text = clean;
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|v| scrub_in(finder, v)),
+        Value::Array(items) => items.iter_mut().for_each(|v| scrub_in(finders, v)),
         Value::Object(entries) => {
-            if entries.keys().any(|k| finder.is_match(k.as_str())) {
+            if entries.keys().any(|k| finders.iter().any(|f| f.is_match(k.as_str()))) {
                 for (key, item) in std::mem::take(entries) {
-                    let mut key = scrub(finder, &key).into_owned();
+                    let mut key = scrub(finders, &key).into_owned();
                     while entries.contains_key(&key) {
                         key.push('*');
                     }
                     entries.insert(key, item);
                 }
             }
-            entries.values_mut().for_each(|v| scrub_in(finder, v));
+            entries.values_mut().for_each(|v| scrub_in(finders, v));
         }
         Value::Number(number) => {
             // A value of digits may come back as a number.
-            if finder.is_match(&number.to_string()) {
+            if finders.iter().any(|f| f.is_match(&number.to_string())) {
                 *value = Value::String(MASK.to_owned());
             }
         }
@@ -202,13 +262,15 @@ fn add_forms(value: &str, forms: &mut Vec<String>) {
             forms.push(encoded);
         }
     }
+    forms.push(bytes.iter().map(|b| format!("%{b:02X}")).collect());
+    forms.push(bytes.iter().map(|b| format!("%{b:02x}")).collect());
     let json = serde_json::Value::String(value.to_owned()).to_string();
     let json = json.trim_start_matches('"');
     let json = json.strip_suffix('"').unwrap_or(json);
-    forms.push(json.to_owned());
-    forms.push(json.replace('/', "\\/"));
-    forms.push(ascii_json(json, false));
-    forms.push(ascii_json(json, true));
+    for escaped in [json.to_owned(), ascii_json(json, false), ascii_json(json, true)] {
+        forms.push(escaped.replace('/', "\\/"));
+        forms.push(escaped);
+    }
     // JSON inside JSON, as in a logged request body.
     forms.push(json.replace('\\', "\\\\").replace('"', "\\\""));
     for (quote, apostrophe) in

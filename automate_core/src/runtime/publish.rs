@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Engine;
 use crate::document::definition::Trigger;
-use crate::document::{self, Diagnostic, Document, Severity};
+use crate::document::{self, Diagnostic, Document};
 use crate::ids::TenantId;
 use crate::store::{NewTrigger, NewVersion, StoreError, VersionRecord, WorkflowRecord};
 
@@ -32,12 +32,11 @@ pub struct Published {
 impl Engine {
     /// Parses and checks a document against the connectors that are there. `Ok` has the warnings.
     pub fn validate(&self, source: &str) -> Result<(Document, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let document = document::parse(source)?;
-        let findings = document::check(&document, self.ports().actions.as_ref(), &self.ports().expressions);
-        if findings.iter().any(|finding| finding.severity == Severity::Error) {
-            return Err(findings);
+        let validation = document::validate(source, self.ports().actions.as_ref(), &self.ports().expressions);
+        match validation.document {
+            Some(document) => Ok((document, validation.findings)),
+            None => Err(validation.findings),
         }
-        Ok((document, findings))
     }
 
     /// Saves a document as the workflow's draft. It must parse, so that its slug is known; what is

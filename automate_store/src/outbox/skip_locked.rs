@@ -58,13 +58,17 @@ RETURNING o.id, o.tenant_id, o.kind, o.key, o.payload, o.status, o.priority, o.a
 
 /// The rows of the claims that are held, locked in the order of their ids: two statements over the
 /// same claims (a worker ends some while it extends all) must not wait for each other in a circle.
+///
+/// The state is compared as an expression, so that PostgreSQL finds the rows by their ids. With a
+/// plain comparison and statistics from when little was leased, it walks over every leased row by
+/// the index of the leases instead (measured: 26 ms against 0.7 ms with 34 000 of them).
 macro_rules! held {
     ($statement:literal) => {
         concat!(
             "WITH held AS MATERIALIZED (
                 SELECT o.id FROM outbox o JOIN unnest($1::uuid[], $2::bigint[]) AS c(id, token)
                     ON o.id = c.id AND o.lease_token = c.token
-                WHERE o.status = 'RUNNING' ORDER BY o.id FOR UPDATE OF o
+                WHERE o.status || '' = 'RUNNING' ORDER BY o.id FOR UPDATE OF o
             ) ",
             $statement,
             " RETURNING o.id, o.lease_token"

@@ -1,8 +1,10 @@
 //! Checkpoints on PostgreSQL: one statement records the progress of any number of executions.
 //!
 //! The fence is part of the write: `held` locks the queue items whose claims are still held, and
-//! every other part of the statement joins it. Items are locked in the order of their ids, the
-//! same order in which leases are extended, so that neither waits for the other in a circle.
+//! every other part of the statement joins it. Items are locked in the order of the batch, which is
+//! that of their ids, the same order in which leases are extended, so that neither waits for the
+//! other in a circle. The look-up of each item is a subquery of its own, and its state is compared
+//! as an expression, because anything else would be planned over the index of all leased items.
 
 use automate_core::store::{Checkpoint, StepLog, StepRecord, Then};
 use sqlx::types::chrono::{DateTime, Utc};
@@ -17,9 +19,11 @@ WITH batch AS MATERIALIZED (
         $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[])
     AS b(op, id, token, follow, wake_at, execution_id, changed, status, started_at, finished_at, output, error)
 ), held AS MATERIALIZED (
-    SELECT b.* FROM batch b JOIN outbox o ON o.id = b.id
-    WHERE o.lease_token = b.token AND o.status = 'RUNNING' AND o.key = b.execution_id::text
-    ORDER BY o.id FOR UPDATE OF o
+    SELECT b.* FROM batch b CROSS JOIN LATERAL (
+        SELECT 1 FROM outbox o WHERE o.id = b.id AND o.lease_token = b.token AND o.status || '' = 'RUNNING'
+            AND o.key = b.execution_id::text
+        FOR UPDATE
+    ) l
 ), step AS (
     INSERT INTO steps (execution_id, path, tenant_id, step_id, seq, uses, status, attempt, rerun, idempotency_key,
         input, output, error, attempts, wake_at, started_at, finished_at)
@@ -48,7 +52,7 @@ WITH batch AS MATERIALIZED (
     UPDATE executions e SET status = h.status, started_at = h.started_at, finished_at = h.finished_at,
         output = h.output, error = h.error
     FROM held h WHERE e.id = h.execution_id AND h.changed
-    RETURNING e.id, e.cancel_requested_at
+    RETURNING h.op, e.cancel_requested_at
 ), finished AS (
     DELETE FROM outbox o USING held h WHERE o.id = h.id AND h.follow = 1
 ), waiting AS (
@@ -58,9 +62,10 @@ WITH batch AS MATERIALIZED (
 ), kept AS (
     UPDATE outbox o SET lost_leases = 0 FROM held h WHERE o.id = h.id AND h.follow = 0 AND o.lost_leases <> 0
 )
-SELECT h.op, coalesce(x.cancel_requested_at, u.cancel_requested_at) IS NOT NULL
-FROM held h LEFT JOIN execution x ON x.id = h.execution_id
-    LEFT JOIN executions u ON u.id = h.execution_id AND NOT h.changed
+SELECT op, false FROM held
+UNION ALL SELECT op, true FROM execution WHERE cancel_requested_at IS NOT NULL
+UNION ALL SELECT h.op, true FROM held h WHERE NOT h.changed
+    AND (SELECT e.cancel_requested_at FROM executions e WHERE e.id = h.execution_id) IS NOT NULL
 "#;
 
 #[derive(Default)]
@@ -180,7 +185,9 @@ impl<'a> Logs<'a> {
 /// Answers, in their order, what was seen of each; `None` where the claim is lost.
 pub(super) async fn record(conn: &mut PgConnection, batch: &[&Progress]) -> Result<Vec<Option<Held>>, sqlx::Error> {
     let (mut b, mut s, mut l) = (Batch::default(), Steps::default(), Logs::default());
-    for (index, Progress { checkpoint, log_ids }) in batch.iter().enumerate() {
+    let mut sorted: Vec<(usize, &Progress)> = batch.iter().copied().enumerate().collect();
+    sorted.sort_unstable_by_key(|(_, progress)| progress.checkpoint.claim.id);
+    for (index, Progress { checkpoint, log_ids }) in sorted {
         let op = i32::try_from(index).unwrap_or(i32::MAX);
         b.push(op, checkpoint);
         for step in progress::last_of_each_path(&checkpoint.steps) {
@@ -237,7 +244,9 @@ pub(super) async fn record(conn: &mut PgConnection, batch: &[&Progress]) -> Resu
     for row in rows {
         let op: i32 = row.try_get(0)?;
         if let Some(place) = usize::try_from(op).ok().and_then(|op| held.get_mut(op)) {
-            *place = Some(Held { cancel_requested: row.try_get(1)? });
+            let cancel_requested: bool = row.try_get(1)?;
+            let before = place.is_some_and(|held: Held| held.cancel_requested);
+            *place = Some(Held { cancel_requested: cancel_requested || before });
         }
     }
     Ok(held)

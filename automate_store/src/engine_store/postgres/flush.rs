@@ -16,6 +16,8 @@ use crate::error::store_error;
 
 /// How often a batch is tried again after a deadlock or a serialization failure.
 const CONFLICT_TRIES: u32 = 5;
+/// How often a batch is tried again after its connection was cut.
+const CUT_TRIES: u32 = 3;
 
 /// Settings of a committer's session. Its few statements are planned once: planning them for each
 /// batch would cost more than running them. A plan made while a table was empty must not scan it
@@ -133,13 +135,19 @@ impl PgFlusher {
         }
     }
 
-    /// One attempt, and further ones where those can help: after a deadlock, and once after the
-    /// connection was cut, which tells whether the first was committed.
+    /// One attempt, and further ones where those can help: after a deadlock, and after the
+    /// connection was cut, which tells whether the one before was committed.
     async fn tried(&mut self, shape: Shape, ops: &[Op]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
         let until = Instant::now() + DATABASE_TIMEOUT;
-        let (mut again, mut conflicts) = (false, 0);
+        let (mut cuts, mut conflicts) = (0, 0);
         loop {
-            let fresh = self.connection.is_none();
+            let again = cuts > 0;
+            // A connection that cannot be opened has committed nothing, and another try now would
+            // find the same.
+            match tokio::time::timeout_at(until, self.connection()).await {
+                Ok(connected) => connected.map(|_| ()).map_err(store_error)?,
+                Err(_) => return Err(StoreError::Unavailable("the database does not take connections".into())),
+            }
             let error = match tokio::time::timeout_at(until, self.attempt(shape, ops, again)).await {
                 Ok(Ok(answers)) => return Ok(answers),
                 Ok(Err(error)) => error,
@@ -151,31 +159,26 @@ impl PgFlusher {
                     ));
                 }
             };
-            let conflict = is_conflict(&error);
-            let cut = is_cut(&error);
-            let duplicate = again && is_duplicate(&error);
-            let told = store_error(error);
-            if duplicate
+            if is_conflict(&error) && conflicts < CONFLICT_TRIES {
+                conflicts += 1;
+                continue;
+            }
+            if is_cut(&error) {
+                self.connection = None;
+                if cuts < CUT_TRIES {
+                    cuts += 1;
+                    continue;
+                }
+            }
+            if again
+                && is_duplicate(&error)
                 && let [op] = ops
                 && let Some(accept) = accept_of(op)
                 && let Ok(Ok(true)) = tokio::time::timeout_at(until, self.was_committed(accept)).await
             {
                 return Ok(vec![Ok(Answer::Accepted(accepting::stored(accept)))]);
             }
-            if conflict && conflicts < CONFLICT_TRIES {
-                conflicts += 1;
-                continue;
-            }
-            if cut {
-                self.connection = None;
-                // A connection that could not even be opened has committed nothing, and another
-                // try now would find the same.
-                if !again && !fresh {
-                    again = true;
-                    continue;
-                }
-            }
-            return Err(told);
+            return Err(store_error(error));
         }
     }
 

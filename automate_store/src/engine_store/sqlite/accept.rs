@@ -14,10 +14,12 @@ use super::super::accepting::{self, BORN_TOKEN, First, Key, MAX_ATTEMPTS};
 use super::many::Many;
 
 static TRIGGERS: Many = Many::new("SELECT id FROM triggers WHERE id IN (", "?", ")");
+// A cross join keeps its order, so each key is one look-up; `IN (VALUES …)` would scan the table.
 static KEYS: Many = Many::new(
-    "SELECT tenant_id, scope, key, event_id, execution_ids FROM dedupe_keys WHERE (tenant_id, scope, key) IN (VALUES ",
+    "WITH wanted (tenant_id, scope, key) AS (VALUES ",
     "(?,?,?)",
-    ")",
+    ") SELECT d.tenant_id, d.scope, d.key, d.event_id, d.execution_ids FROM wanted w CROSS JOIN dedupe_keys d \
+     ON d.tenant_id = w.tenant_id AND d.scope = w.scope AND d.key = w.key",
 );
 static NEW_KEYS: Many = Many::new(
     "INSERT INTO dedupe_keys (tenant_id, scope, key, event_id, execution_ids, created_at) VALUES ",
