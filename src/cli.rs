@@ -33,12 +33,12 @@ pub(crate) use error::CliError;
 
 use crate::app::{App, Parts, Role};
 
-/// Durable workflows: a webhook or a command starts one, its steps survive crashes.
+/// The arguments of the program.
 #[derive(Debug, Parser)]
 #[command(
     name = "automate",
     version,
-    about,
+    about = "Durable workflows: a webhook, an event or a command starts one, its steps survive crashes",
     arg_required_else_help = true,
     after_help = "First time here? `automate demo` needs no set-up.\n\
                   Configuration: automate.toml, AUTOMATE_… variables, DATABASE_URL; see `automate config show`.\n\

@@ -44,10 +44,8 @@ impl Report {
             ("(b) 5 steps, a checkpoint each".to_owned(), &self.five_checkpoints),
             (format!("(e) as (a), {} old executions", self.old_executions), &self.after_growth),
         ];
-        let rows: Vec<Vec<String>> = flows
-            .iter()
-            .filter_map(|(name, flow)| flow.as_ref().map(|f| flow_row(name, f)))
-            .collect();
+        let rows: Vec<Vec<String>> =
+            flows.iter().filter_map(|(name, flow)| flow.as_ref().map(|f| flow_row(name, f))).collect();
         if !rows.is_empty() {
             parts.push(table(
                 &["WORKFLOWS", "P50 MS", "P95 MS", "P99 MS", "EXEC/S", "LIMIT/S", "RATIO", "CPU US", "RSS"],
@@ -56,12 +54,7 @@ impl Report {
         }
         if let Some(queue) = &self.queue {
             let row = |name: &str, r: &super::queue::QueueRates| {
-                vec![
-                    name.to_owned(),
-                    rate(r.enqueued_per_second),
-                    rate(r.drained_per_second),
-                    rate(r.items_per_second),
-                ]
+                vec![name.to_owned(), rate(r.enqueued_per_second), rate(r.drained_per_second), rate(r.items_per_second)]
             };
             let rows = [row("(c) outbox", &queue.outbox), row("    limit", &queue.limit)];
             parts.push(format!(

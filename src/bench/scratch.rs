@@ -38,7 +38,9 @@ impl Scratch {
             let pool = admin.postgres().ok_or(BenchError::Unsupported)?;
             // The name is made of hexadecimal digits above.
             sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(pool).await.map_err(|e| {
-                BenchError::Scratch(format!("{e}; the measurement runs in a database of its own, so the user needs CREATEDB"))
+                BenchError::Scratch(format!(
+                    "{e}; the measurement runs in a database of its own, so the user needs CREATEDB"
+                ))
             })?;
             admin.close().await;
             inner.database.url = with_database(&config.database.url, &name);
