@@ -95,7 +95,6 @@ impl Engine {
             workflow: execution.workflow.clone(),
             version: execution.version,
             correlation_id: execution.correlation_id.clone(),
-            event_id: execution.event_id,
             depth: loaded.event.as_ref().map_or(0, |event| event.depth),
         };
         if execution.cancel_requested_at.is_some() {

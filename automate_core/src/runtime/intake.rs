@@ -180,12 +180,10 @@ struct Start {
     permit: Option<Slot>,
 }
 
-/// Room to run at once.
-enum Slot {
-    /// One of the worker's.
-    Free(OwnedSemaphorePermit),
-    /// Asked for by the caller, beyond the worker's slots.
-    Extra,
+/// Room to run at once: one of the worker's slots, held until the run is over, or none of them
+/// where the caller asked to run it here beyond them.
+struct Slot {
+    _held: Option<OwnedSemaphorePermit>,
 }
 
 /// What starts executions: an event with what is known about it.
@@ -498,7 +496,6 @@ impl Engine {
                 workflow: new.workflow.clone(),
                 version: new.version,
                 correlation_id: new.correlation_id.clone(),
-                event_id: Some(incoming.id),
                 depth: incoming.depth,
             };
             starts.push(Start { definition, context: context.clone(), about, new, input: None, permit: None });
@@ -543,11 +540,10 @@ impl Engine {
             workflow: new.workflow.clone(),
             version: new.version,
             correlation_id: new.correlation_id.clone(),
-            event_id: None,
             depth: 0,
         };
         let context = self.manual_context(tenant_id, id, input.as_ref(), &new.created_at.to_rfc3339());
-        let permit = run_here.then_some(Slot::Extra);
+        let permit = run_here.then_some(Slot { _held: None });
         let start = Start { definition, context, about, new, input, permit };
         let accept = Accept { tenant_id, event: None, request: None, delivery: None, starts: Vec::new() };
         match self.accept(accept, vec![start]).await? {
@@ -562,7 +558,7 @@ impl Engine {
         self.refuse_overload()?;
         for (position, start) in starts.iter_mut().enumerate() {
             if start.permit.is_none() {
-                start.permit = self.slot(position == 0).await.map(Slot::Free);
+                start.permit = self.slot(position == 0).await.map(|permit| Slot { _held: Some(permit) });
             }
             start.new.lease = start
                 .permit

@@ -17,7 +17,7 @@ use super::active::Held;
 use super::definitions::Definition;
 use crate::engine::{Command, Happening, NodeIx, Perform, Phase, Progress, State, step};
 use crate::error::{ErrorCode, StepError};
-use crate::ids::{EventId, ExecutionId, TenantId};
+use crate::ids::{ExecutionId, TenantId};
 use crate::signals::{Signal, StepSignal, WorkflowSignal};
 use crate::status::{Effect, ExecutionStatus, StepStatus};
 use crate::store::{Accept, Checkpoint, CheckpointAck, ExecutionError, ExecutionUpdate, StepLog, StepRecord, StoreError, Then};
@@ -44,7 +44,6 @@ pub(super) struct About {
     pub(super) workflow: String,
     pub(super) version: i32,
     pub(super) correlation_id: String,
-    pub(super) event_id: Option<EventId>,
     /// Executions between it and the outside.
     pub(super) depth: u32,
 }
