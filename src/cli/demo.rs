@@ -75,7 +75,10 @@ pub(crate) async fn run(context: Context, args: DemoArgs) -> Result<(), CliError
     output::line("  secrets    DEMO_WEBHOOK_SECRET, DEMO_CRM_TOKEN (random, stored encrypted)");
 
     let hello = format!("hello-{}", automate_core::ids::new_v7().simple());
-    for document in [ORDER.replace("demo-crm.invalid", &crm.address.to_string()), HELLO.replace("hello-path", &hello)] {
+    for document in [
+        ORDER.replace("http://demo-crm.invalid", &format!("http://{}", crm.address)),
+        HELLO.replace("hello-path", &hello),
+    ] {
         parts.engine.publish(TENANT, &document, "demo", "the demo").await?;
     }
     output::line("  workflows  demo-order (5 steps with a branch), demo-hello (2 steps)");

@@ -128,7 +128,7 @@ impl Story {
         for failed in &step.attempts {
             let again = failed
                 .retry_at
-                .map(|at| format!("; tried again after {}", length(between(failed.finished_at, at))))
+                .map(|at| format!("; next attempt due after {}", length(between(failed.finished_at, at))))
                 .unwrap_or_default();
             let text = format!(
                 "attempt {} failed after {}: {} {}{again}",
@@ -328,7 +328,7 @@ pub(crate) mod tests {
         assert!(lines[1].starts_with("started by a webhook to /hooks/…/orders"), "{text}");
         let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("`{part}` is missing in\n{text}"));
         let failed =
-            place("attempt 1 failed after 6 ms: UPSTREAM_5XX the server answered 503; tried again after 200 ms");
+            place("attempt 1 failed after 6 ms: UPSTREAM_5XX the server answered 503; next attempt due after 200 ms");
         let done = place("done on attempt 2 (227 ms in all)");
         let skipped = place("skipped: its condition was false");
         assert!(failed < done && done < skipped, "{text}");
