@@ -41,6 +41,8 @@ pub struct Settings {
     pub owner: String,
     /// Executions that run at once in this process. 0 means that it only accepts.
     pub concurrency: usize,
+    /// The kinds of queued work that this process takes, of those it can handle; all where empty.
+    pub queues: Vec<String>,
     /// How long a lease lasts.
     pub lease: Duration,
     /// How often the reaper looks.
@@ -64,6 +66,7 @@ impl Default for Settings {
         Self {
             owner: format!("{}-{}", std::process::id(), crate::ids::new_v7().simple()),
             concurrency: 64,
+            queues: Vec::new(),
             lease: Duration::from_secs(30),
             reap_interval: Duration::from_secs(10),
             drain: Duration::from_secs(30),

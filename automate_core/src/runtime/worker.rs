@@ -133,6 +133,12 @@ impl Engine {
     async fn claim_some(&self, mut permits: Vec<OwnedSemaphorePermit>) -> Result<usize, StoreError> {
         let mut kinds = vec![EXECUTION_KIND.to_owned()];
         kinds.extend(self.ports().handlers.iter().map(|handler| handler.kind().to_owned()));
+        let queues = &self.settings().queues;
+        kinds.retain(|kind| queues.is_empty() || queues.contains(kind));
+        if kinds.is_empty() {
+            // To the store, no kinds at all would mean every kind.
+            return Ok(0);
+        }
         let request = ClaimRequest {
             owner: self.settings().owner.clone(),
             limit: permits.len(),
