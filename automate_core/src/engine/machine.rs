@@ -378,8 +378,9 @@ impl Machine<'_> {
                     .as_f64()
                     .and_then(|s| Duration::try_from_secs_f64(s).ok())
                     .ok_or_else(|| refused("a number of seconds"))?,
-                Value::String(text) => crate::document::duration::parse(text)
-                    .map_err(|_| refused("a length of time such as `30s`"))?,
+                Value::String(text) => {
+                    crate::document::duration::parse(text).map_err(|_| refused("a length of time such as `30s`"))?
+                }
                 Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
                     return Err(refused("a length of time such as `30s`"));
                 }

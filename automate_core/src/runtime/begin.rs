@@ -46,7 +46,13 @@ impl Engine {
     }
 
     /// Goes on with a claimed execution, from what is on record.
-    pub(super) async fn resume(&self, held: Arc<Held>, claimed: ClaimedItem, id: ExecutionId, loaded: Result<LoadedExecution, StoreError>) {
+    pub(super) async fn resume(
+        &self,
+        held: Arc<Held>,
+        claimed: ClaimedItem,
+        id: ExecutionId,
+        loaded: Result<LoadedExecution, StoreError>,
+    ) {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) => return self.unreadable(&held, &claimed, id, &error).await,
@@ -72,7 +78,12 @@ impl Engine {
         let input: Option<Value> = execution.input.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let mut context = match &loaded.event {
             Some(event) => self.stored_event_context(event),
-            None => self.manual_context(execution.tenant_id, execution.id, input.as_ref(), &execution.created_at.to_rfc3339()),
+            None => self.manual_context(
+                execution.tenant_id,
+                execution.id,
+                input.as_ref(),
+                &execution.created_at.to_rfc3339(),
+            ),
         };
         let started = execution.started_at.unwrap_or(execution.created_at).to_rfc3339();
         let attempt = u32::try_from(execution.attempt).unwrap_or(1);
@@ -105,7 +116,8 @@ impl Engine {
 
     fn stored_event_context(&self, event: &EventRecord) -> Context {
         let payload: Value = serde_json::from_str(&event.payload).unwrap_or_default();
-        let headers: Value = event.headers.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let headers: Value =
+            event.headers.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         self.event_context(
             event.tenant_id,
             &EventView {
@@ -177,7 +189,14 @@ pub(super) struct EventView<'a> {
     pub(super) headers: &'a Value,
 }
 
-fn see_execution(context: &mut Context, id: ExecutionId, definition: &Definition, version: i32, started_at: &str, attempt: u32) {
+fn see_execution(
+    context: &mut Context,
+    id: ExecutionId,
+    definition: &Definition,
+    version: i32,
+    started_at: &str,
+    attempt: u32,
+) {
     let plan = &definition.plan;
     context.set_execution(&id.to_string(), &plan.title, &plan.workflow, version, started_at, attempt);
 }

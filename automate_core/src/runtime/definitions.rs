@@ -72,10 +72,10 @@ impl Engine {
         let plan = Plan::compile(&document.workflow, &self.ports().expressions, self.ports().actions.as_ref())?;
         let inputs = match &document.workflow.inputs {
             None => None,
-            Some(schema) => Some(jsonschema::validator_for(schema).map_err(|error| PlanError {
-                path: "inputs".to_owned(),
-                message: error.to_string(),
-            })?),
+            Some(schema) => Some(
+                jsonschema::validator_for(schema)
+                    .map_err(|error| PlanError { path: "inputs".to_owned(), message: error.to_string() })?,
+            ),
         };
         let definition = Arc::new(Definition { plan, inputs });
         self.inner.definitions.put(id, definition.clone());

@@ -21,8 +21,8 @@ use crate::limits;
 use crate::outbox::DEFAULT_PRIORITY;
 use crate::signals::{EventSignal, Signal};
 use crate::store::{
-    Accept, Accepted, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewLease, NewWebhookRequest, StoreError,
-    TriggerRecord,
+    Accept, Accepted, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewLease, NewWebhookRequest,
+    StoreError, TriggerRecord,
 };
 
 /// How long an accept waits for a free slot before the execution goes to the queue instead. Waiting
@@ -159,7 +159,6 @@ pub struct Received {
     /// It had been delivered before.
     pub duplicate: bool,
 }
-
 
 impl From<DefinitionError> for IntakeError {
     fn from(error: DefinitionError) -> Self {
@@ -306,7 +305,12 @@ impl Engine {
     }
 
     /// What the end of an execution accepts in its own transaction, where a workflow listens.
-    pub(super) async fn accept_of_core_event(&self, about: &About, event_type: &str, payload: impl FnOnce() -> Value) -> Vec<Accept> {
+    pub(super) async fn accept_of_core_event(
+        &self,
+        about: &About,
+        event_type: &str,
+        payload: impl FnOnce() -> Value,
+    ) -> Vec<Accept> {
         let depth = about.depth + 1;
         let snapshot = match self.triggers().await {
             Ok(snapshot) => snapshot,
@@ -371,8 +375,9 @@ impl Engine {
             Some(number) => {
                 let versions = store.versions(request.tenant_id, &request.workflow).await?;
                 let found = versions.iter().find(|v| v.number == number);
-                let found = found
-                    .ok_or_else(|| IntakeError::NotFound(format!("workflow `{}` has no version {number}", request.workflow)))?;
+                let found = found.ok_or_else(|| {
+                    IntakeError::NotFound(format!("workflow `{}` has no version {number}", request.workflow))
+                })?;
                 (found.id, number)
             }
         };
@@ -410,7 +415,9 @@ impl Engine {
                     (None, None) => None,
                 };
                 text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
-                    IntakeError::Store(StoreError::Corrupt(format!("the input of execution {id} does not parse: {error}")))
+                    IntakeError::Store(StoreError::Corrupt(format!(
+                        "the input of execution {id} does not parse: {error}"
+                    )))
                 })?
             }
         };
@@ -478,7 +485,8 @@ impl Engine {
             if !matches_filter(trigger, record, &context) {
                 continue;
             }
-            let failed = |message: String| IntakeError::Trigger { what: "dedupe", workflow: record.workflow.clone(), message };
+            let failed =
+                |message: String| IntakeError::Trigger { what: "dedupe", workflow: record.workflow.clone(), message };
             let dedupe_key = match &trigger.dedupe {
                 None => None,
                 Some(template) => Some(template.render_string(&context).map_err(|e| failed(e.to_string()))?),
@@ -591,7 +599,14 @@ impl Engine {
             match (execution.claim, start.permit) {
                 (Some(claim), Some(permit)) => {
                     let held = self.hold(claim, Some(execution.id), claimed_at);
-                    let run = self.fresh_run(held, start.definition, start.about, &start.new, start.context, start.input.as_ref());
+                    let run = self.fresh_run(
+                        held,
+                        start.definition,
+                        start.about,
+                        &start.new,
+                        start.context,
+                        start.input.as_ref(),
+                    );
                     let engine = self.clone();
                     self.inner.active.tasks.spawn(async move {
                         engine.drive(run).await;

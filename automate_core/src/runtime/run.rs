@@ -20,7 +20,9 @@ use crate::error::{ErrorCode, StepError};
 use crate::ids::{ExecutionId, TenantId};
 use crate::signals::{Signal, StepSignal, WorkflowSignal};
 use crate::status::{Effect, ExecutionStatus, StepStatus};
-use crate::store::{Accept, Checkpoint, CheckpointAck, ExecutionError, ExecutionUpdate, StepLog, StepRecord, StoreError, Then};
+use crate::store::{
+    Accept, Checkpoint, CheckpointAck, ExecutionError, ExecutionUpdate, StepLog, StepRecord, StoreError, Then,
+};
 
 /// An action that runs longer is shown as running in the database.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
@@ -104,7 +106,14 @@ impl Engine {
     }
 
     /// Ends an execution from outside of its plan.
-    pub(super) async fn fail_execution(&self, id: ExecutionId, tenant_id: TenantId, held: &Held, code: &str, message: &str) {
+    pub(super) async fn fail_execution(
+        &self,
+        id: ExecutionId,
+        tenant_id: TenantId,
+        held: &Held,
+        code: &str,
+        message: &str,
+    ) {
         let now = self.ports().clock.now();
         let update = ExecutionUpdate {
             status: ExecutionStatus::Failed,
@@ -264,7 +273,8 @@ impl Driver<'_> {
     /// Waits for the next happening.
     async fn next(&mut self) -> Result<Happening, Stop> {
         loop {
-            let wake = self.state().next_wake(&self.definition.plan).map(|at| (at - self.now()).to_std().unwrap_or_default());
+            let wake =
+                self.state().next_wake(&self.definition.plan).map(|at| (at - self.now()).to_std().unwrap_or_default());
             let show = match self.acting_since {
                 Some(since) if !self.shown => Some(SHOW_AFTER.saturating_sub(since.elapsed())),
                 _ => None,
@@ -410,7 +420,12 @@ impl Driver<'_> {
             None => signals.send(&Signal::WorkflowStarted(signal)),
             Some(ExecutionStatus::Completed) => signals.send(&Signal::WorkflowCompleted(signal)),
             Some(ExecutionStatus::Failed) => signals.send(&Signal::WorkflowFailed(signal)),
-            Some(ExecutionStatus::Cancelled | ExecutionStatus::Pending | ExecutionStatus::Running | ExecutionStatus::Waiting) => {}
+            Some(
+                ExecutionStatus::Cancelled
+                | ExecutionStatus::Pending
+                | ExecutionStatus::Running
+                | ExecutionStatus::Waiting,
+            ) => {}
         }
     }
 

@@ -82,7 +82,12 @@ impl Default for Settings {
 impl Ports {
     /// Ports with the system's clock, the filters and receivers of link time, and no handlers.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, actions: Arc<dyn ActionRunner>, secrets: Arc<dyn SecretResolver>, scrubber: Arc<Scrubber>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        actions: Arc<dyn ActionRunner>,
+        secrets: Arc<dyn SecretResolver>,
+        scrubber: Arc<Scrubber>,
+    ) -> Self {
         Self {
             store,
             actions,
