@@ -204,7 +204,10 @@ impl Driver<'_> {
                     Some(at) => Then::WakeAt(at),
                     None => Then::Finish,
                 };
-                return self.record(then, &[]).await.map(|_| ());
+                self.record(then, &[]).await?;
+                // The claim loop may be asleep for longer than this wait.
+                self.engine.inner.active.wake.notify_one();
+                return Ok(());
             }
             happening = self.next().await?;
         }
