@@ -1,10 +1,15 @@
 //! The tests that need several crates, in one binary.
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod architecture;
+mod canary;
 mod cli;
+mod connector_crate;
 mod databases;
 mod engine;
 mod outbox;
+mod readme;
 mod secrets;
+mod serving;
 mod store;
 mod webhooks;

@@ -45,7 +45,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn of(output: Output) -> Self {
+    /// What a command answered that was started by hand.
+    ///
+    /// # Panics
+    /// Where it printed something else than UTF-8.
+    #[must_use]
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),
