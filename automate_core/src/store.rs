@@ -175,6 +175,8 @@ pub struct NewExecution {
     pub priority: i16,
     /// Carried along.
     pub correlation_id: String,
+    /// The stored event that it is about, where it is not the one accepted with it: a replay's.
+    pub event_id: Option<EventId>,
     /// The execution that started it.
     pub parent_id: Option<ExecutionId>,
     /// The execution that it repeats.

@@ -21,7 +21,7 @@ use crate::limits;
 use crate::outbox::DEFAULT_PRIORITY;
 use crate::signals::{EventSignal, Signal};
 use crate::store::{
-    Accept, Accepted, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewLease, NewWebhookRequest,
+    Accept, Accepted, DeliveryKey, EventRecord, ExecutionRecord, Json, NewEvent, NewExecution, NewLease, NewWebhookRequest,
     StoreError, TriggerRecord,
 };
 
@@ -388,7 +388,7 @@ impl Engine {
         new.workflow_id = workflow.id;
         new.workflow = workflow.slug;
         new.version_id = version_id;
-        self.start_by_hand(request.tenant_id, definition, new, request.input, request.run_here).await
+        self.start_by_hand(request.tenant_id, definition, new, request.input, None, request.run_here).await
     }
 
     /// Starts an ended execution again as a new one that is linked to it, with the same event and
@@ -403,22 +403,21 @@ impl Engine {
         let store = &self.ports().store;
         let old = store.execution(tenant, id).await.map_err(named)?;
         let definition = self.definition(old.version_id).await?;
-        let input = match input {
+        // With another input it is a run by hand; otherwise it is about the same event or input.
+        let (input, event) = match input {
             Some(input) => {
                 check_input(&definition, Some(&input))?;
-                Some(input)
+                (Some(input), None)
             }
             None => {
-                let text = match (&old.input, old.event_id) {
-                    (Some(input), _) => Some(input.clone()),
-                    (None, Some(event)) => Some(store.event(tenant, event).await?.payload),
-                    (None, None) => None,
+                let input = old.input.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
+                    IntakeError::Store(StoreError::Corrupt(format!("the input of execution {id} does not parse: {error}")))
+                })?;
+                let event = match old.event_id {
+                    Some(event) => Some(store.event(tenant, event).await?),
+                    None => None,
                 };
-                text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
-                    IntakeError::Store(StoreError::Corrupt(format!(
-                        "the input of execution {id} does not parse: {error}"
-                    )))
-                })?
+                (input, event)
             }
         };
         let trigger = json!({ "kind": "replay", "of": id });
@@ -427,7 +426,8 @@ impl Engine {
         new.workflow = old.workflow;
         new.version_id = old.version_id;
         new.replay_of = Some(id);
-        self.start_by_hand(tenant, definition, new, input, run_here).await
+        new.event_id = event.as_ref().map(|event| event.id);
+        self.start_by_hand(tenant, definition, new, input, event.as_ref(), run_here).await
     }
 
     /// Waits until an execution has ended; `None` where it has not within the timeout.
@@ -525,6 +525,7 @@ impl Engine {
             input: None,
             priority: DEFAULT_PRIORITY,
             correlation_id,
+            event_id: None,
             parent_id: None,
             replay_of: None,
             created_at: self.ports().clock.now(),
@@ -538,6 +539,7 @@ impl Engine {
         definition: Arc<Definition>,
         mut new: NewExecution,
         input: Option<Value>,
+        event: Option<&EventRecord>,
         run_here: bool,
     ) -> Result<ExecutionId, IntakeError> {
         let id = new.id;
@@ -548,9 +550,12 @@ impl Engine {
             workflow: new.workflow.clone(),
             version: new.version,
             correlation_id: new.correlation_id.clone(),
-            depth: 0,
+            depth: event.map_or(0, |event| event.depth),
         };
-        let context = self.manual_context(tenant_id, id, input.as_ref(), &new.created_at.to_rfc3339());
+        let context = match event {
+            Some(event) => self.stored_event_context(event),
+            None => self.manual_context(tenant_id, id, input.as_ref(), &new.created_at.to_rfc3339()),
+        };
         let permit = run_here.then_some(Slot { _held: None });
         let start = Start { definition, context, about, new, input, permit };
         let accept = Accept { tenant_id, event: None, request: None, delivery: None, starts: Vec::new() };
