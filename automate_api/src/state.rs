@@ -1,7 +1,9 @@
 //! What every handler sees.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use automate_connectors::verify::DEFAULT_TOLERANCE;
 use automate_core::limits;
 use automate_core::outbox::OutboxStats;
 use automate_core::runtime::Engine;
@@ -19,13 +21,16 @@ use crate::sampled::Sampled;
 pub struct ApiSettings {
     /// Bytes of a request's body (`server.body_limit_bytes`).
     pub body_limit: usize,
+    /// How far a signature's timestamp may be from now where the trigger says nothing
+    /// (`webhooks.tolerance_seconds`).
+    pub tolerance: Duration,
     /// Who may read `/metrics`.
     pub metrics: MetricsAccess,
 }
 
 impl Default for ApiSettings {
     fn default() -> Self {
-        Self { body_limit: limits::BODY_BYTES, metrics: MetricsAccess::Local }
+        Self { body_limit: limits::BODY_BYTES, tolerance: DEFAULT_TOLERANCE, metrics: MetricsAccess::Local }
     }
 }
 

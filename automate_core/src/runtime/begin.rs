@@ -38,10 +38,7 @@ impl Engine {
     ) -> Run {
         see_execution(&mut context, new.id, &definition, new.version, &new.created_at.to_rfc3339(), 1);
         context.set_inputs(input.unwrap_or(&Value::Object(serde_json::Map::new())));
-        let mut state = State::new(&definition.plan, new.id.to_string(), context);
-        // The accepting transaction stored both.
-        state.status = crate::status::ExecutionStatus::Running;
-        state.started_at = Some(new.created_at);
+        let state = State::new(&definition.plan, new.id.to_string(), context);
         Run { held, definition, about, state, first: Happening::Begin }
     }
 
@@ -114,7 +111,7 @@ impl Engine {
         Run { held, definition, about, state, first: Happening::Resume }
     }
 
-    fn stored_event_context(&self, event: &EventRecord) -> Context {
+    pub(super) fn stored_event_context(&self, event: &EventRecord) -> Context {
         let payload: Value = serde_json::from_str(&event.payload).unwrap_or_default();
         let headers: Value =
             event.headers.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();

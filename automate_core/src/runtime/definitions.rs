@@ -65,7 +65,8 @@ impl Engine {
             return Ok(definition);
         }
         let version = self.ports().store.version(id).await?;
-        let document = document::parse(&version.document).map_err(|problems| {
+        // The source, not the canonical form: values of a `set` see those written before them.
+        let document = document::parse(&version.source).map_err(|problems| {
             let first = problems.first().map(|p| p.message.clone()).unwrap_or_default();
             StoreError::Corrupt(format!("version {id} does not parse: {first}"))
         })?;

@@ -17,8 +17,8 @@ use crate::store::StoreError;
 
 /// The most items of one claim.
 const CLAIM_BATCH: usize = 64;
-/// How long an idle worker waits for a hint before it looks by itself.
-const IDLE: Duration = Duration::from_secs(2);
+/// How long an idle worker waits for a hint before it looks by itself: what a lost hint may cost.
+const IDLE: Duration = Duration::from_secs(4);
 /// The longest pause between attempts to reach a database that is away.
 const AWAY: Duration = Duration::from_secs(5);
 /// How often long runs are checked for requests to cancel.

@@ -85,7 +85,7 @@ async fn a_full_queue_answers_busy() {
             }
         }
     }
-    for _ in 0..100 {
+    for _ in 0..COMMIT_QUEUE {
         tokio::task::yield_now().await;
     }
     assert!(matches!(committer.accept(nothing()).await, Err(StoreError::Busy(_))));

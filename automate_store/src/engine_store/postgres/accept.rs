@@ -162,7 +162,8 @@ fn starts<'a>(accepts: &[&'a Accept]) -> Starts<'a> {
             rows.version.push(start.version);
             rows.trigger_id.push(start.trigger_id.map(|id| id.0));
             rows.trigger.push(&start.trigger);
-            rows.event_id.push(accept.event.as_ref().map(|event| event.id.0));
+            let event_id = start.event_id.or_else(|| accept.event.as_ref().map(|event| event.id));
+            rows.event_id.push(event_id.map(|id| id.0));
             rows.input.push(start.input.as_deref());
             rows.priority.push(start.priority);
             rows.correlation_id.push(&start.correlation_id);
