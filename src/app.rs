@@ -120,6 +120,7 @@ impl App {
         let mut report = self.catalog().load_report().clone();
         report.entries.extend(self.filters().1.entries);
         report.entries.extend(build::backends_report(&self.backends));
+        report.entries.extend(self.receivers_report());
         report.entries.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
         report
     }
@@ -153,6 +154,14 @@ impl App {
         }
         registry.add_linked();
         registry
+    }
+
+    fn receivers_report(&self) -> Vec<Loaded> {
+        let loaded =
+            |key: String, origin: &str| Loaded { kind: "receiver", key, origin: origin.to_owned(), refused: None };
+        let own = self.receivers.iter().map(|receiver| loaded(receiver.name.clone(), "app"));
+        let linked = automate_core::signals::linked();
+        own.chain(linked.iter().map(|entry| loaded(entry.name.to_owned(), entry.origin))).collect()
     }
 
     fn filters(&self) -> (FilterRegistry, LoadReport) {

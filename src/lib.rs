@@ -10,8 +10,8 @@
 //! ```
 //!
 //! and has the whole command line over its own connectors. Whatever a linked crate registers with
-//! [`register_connector!`], [`register_secrets_backend!`] or [`register_filter!`] is there without
-//! being named.
+//! [`register_connector!`], [`register_secrets_backend!`], [`register_filter!`], [`macro@filter`] or
+//! [`macro@receiver`] is there without being named.
 
 pub mod app;
 mod bench;
@@ -21,7 +21,7 @@ mod wire;
 pub use app::{App, AppError, Parts, Role};
 pub use automate_api as api;
 pub use automate_connectors as connectors;
-pub use automate_connectors::{link_plugins, register_connector};
+pub use automate_connectors::{action, filter, link_plugins, receiver, register_connector};
 pub use automate_core as core;
 pub use automate_core::register_filter;
 pub use automate_governance as governance;
@@ -35,7 +35,9 @@ pub mod prelude {
     pub use automate_connectors::base::{
         ActionContext, ActionSpec, Connection, ConnectionField, ConnectionSpec, Connector, ConnectorError, TriggerSpec,
     };
-    pub use automate_connectors::{Effect, ErrorCode, LogLevel, action, link_plugins, register_connector};
+    pub use automate_connectors::{
+        Effect, ErrorCode, LogLevel, TypedAction, action, filter, link_plugins, receiver, register_connector,
+    };
     pub use automate_core::config::Config;
     pub use automate_core::expr::{FilterArgs, FilterError, FilterSpec};
     pub use automate_core::outbox::{HandlerError, NewOutboxItem, OutboxHandler, OutboxItem, OutboxStore};

@@ -25,7 +25,7 @@ pub use automate_core::error::{ErrorCode, StepError};
 pub use automate_core::registry::{LoadReport, Loaded};
 pub use automate_core::secrets::SecretValue;
 pub use automate_core::status::Effect;
-pub use automate_macros::{action, link_plugins};
+pub use automate_macros::{action, filter, link_plugins, receiver};
 pub use base::{
     ActionContext, ActionSpec, Connection, ConnectionField, ConnectionResolver, ConnectionSpec, Connector,
     ConnectorError, Health, Polled, Result, TriggerKind, TriggerSpec, TypedAction, WebhookSecrets,
@@ -37,5 +37,5 @@ pub use {async_trait::async_trait, http, schemars, serde, serde_json, url::Url};
 
 #[doc(hidden)]
 pub mod __private {
-    pub use {inventory, serde_json};
+    pub use {automate_core, inventory, serde_json};
 }

@@ -102,11 +102,28 @@ pub struct ReceiverEntry {
     pub signal: &'static str,
     /// The receiver's name, for reports.
     pub name: &'static str,
+    /// The crate and its version.
+    pub origin: &'static str,
     /// The receiver.
     pub receive: fn(&Signal),
 }
 
 inventory::collect!(ReceiverEntry);
+
+/// What `#[receiver(…)]` expands to.
+#[doc(hidden)]
+pub mod link {
+    pub use inventory::submit;
+}
+
+/// The receivers that were registered at link time, in an order that can be relied on.
+#[must_use]
+pub fn linked() -> Vec<&'static ReceiverEntry> {
+    let mut entries: Vec<&ReceiverEntry> = inventory::iter::<ReceiverEntry>().collect();
+    // The order of linking is not one to rely on.
+    entries.sort_by_key(|entry| (entry.name, entry.signal));
+    entries
+}
 
 type Receive = Arc<dyn Fn(&Signal) + Send + Sync>;
 
@@ -128,9 +145,8 @@ impl Signals {
     #[must_use]
     pub fn link_time() -> Self {
         let signals = Self::default();
-        for entry in inventory::iter::<ReceiverEntry> {
-            let receive = entry.receive;
-            signals.add(Some(entry.signal), entry.name, Arc::new(receive));
+        for entry in linked() {
+            signals.add(Some(entry.signal), entry.name, Arc::new(entry.receive));
         }
         signals
     }

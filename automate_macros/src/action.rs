@@ -141,7 +141,7 @@ fn millis_of(text: &LitStr) -> syn::Result<u64> {
 }
 
 /// The doc comment as one text, lines of a paragraph joined.
-fn description_of(attributes: &[Attribute]) -> String {
+pub(crate) fn description_of(attributes: &[Attribute]) -> String {
     let mut text = String::new();
     for attribute in attributes {
         let syn::Meta::NameValue(pair) = &attribute.meta else { continue };

@@ -2,7 +2,9 @@
 //! on those.
 
 mod action;
+mod filter;
 mod plugins;
+mod receiver;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
@@ -29,6 +31,39 @@ pub fn action(options: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse_macro_input!(options as action::Options);
     let function = parse_macro_input!(item as syn::ItemFn);
     action::expand(options, function).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Registers a receiver of a signal when the crate is linked into a program.
+///
+/// ```ignore
+/// #[receiver(workflow_completed)]
+/// fn tell(signal: &Signal) { … }
+/// ```
+///
+/// The signals are `workflow_started`, `workflow_completed`, `workflow_failed`, `step_started`,
+/// `step_completed`, `step_failed` and `event_received`. The function stays as it is.
+#[proc_macro_attribute]
+pub fn receiver(signal: TokenStream, item: TokenStream) -> TokenStream {
+    let heard = parse_macro_input!(signal as receiver::Heard);
+    let function = parse_macro_input!(item as syn::ItemFn);
+    receiver::expand(&heard, &function).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Registers a filter of templates when the crate is linked into a program.
+///
+/// ```ignore
+/// /// Adds a mark at the end.
+/// #[filter("shout", signature = "text | shout(mark)", example = "{{ 'a' | shout }} -> a!")]
+/// fn shout(input: &Value, args: &FilterArgs) -> Result<Value, FilterError> { … }
+/// ```
+///
+/// The doc comment is the filter's description. `signature` is `value | NAME` where absent. The
+/// function stays as it is.
+#[proc_macro_attribute]
+pub fn filter(options: TokenStream, item: TokenStream) -> TokenStream {
+    let options = parse_macro_input!(options as filter::Options);
+    let function = parse_macro_input!(item as syn::ItemFn);
+    filter::expand(&options, &function).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Links the dependencies, so that what they register is there.

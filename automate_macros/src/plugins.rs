@@ -53,6 +53,20 @@ pub(crate) fn connectors_crate() -> TokenStream {
     }
 }
 
+/// How the crate being compiled names `automate_core`: by itself where it depends on it, else through
+/// the crate for connectors or the facade.
+pub(crate) fn core_crate() -> TokenStream {
+    let dependencies = dependencies(&compiler_arguments());
+    let has = |name: &str| dependencies.iter().any(|dependency| dependency == name);
+    if has("automate_core") {
+        quote! { ::automate_core }
+    } else if has("automate") {
+        quote! { ::automate::core }
+    } else {
+        quote! { ::automate_connectors::__private::automate_core }
+    }
+}
+
 /// The arguments of this process, with the files of long ones (`@path`) read in.
 fn compiler_arguments() -> Vec<String> {
     let mut arguments = Vec::new();

@@ -42,7 +42,7 @@ steps:
   - id: query
     if: "event.payload.amount > 100"
     uses: http.request
-    with: { method: GET, url: "UPSTREAM/echo?token={{ secrets.QUERY_TOKEN | urlencode }}&raw={{ secrets.QUERY_TOKEN }}" }
+    with: { method: GET, url: "UPSTREAM/echo?token={{ secrets.QUERY_TOKEN | urlencode }}&raw={{ secrets.QUERY_TOKEN }}", query: { again: $secret:QUERY_TOKEN } }
   - id: small
     if: "event.payload.amount <= 100"
     uses: log.write
@@ -53,14 +53,14 @@ steps:
       method: POST
       url: "UPSTREAM/echo"
       headers: { authorization: "{{ 'shop' | basic_auth(secrets.BODY_TOKEN) }}" }
-      body: { token: "{{ secrets.BODY_TOKEN }}", list: ["a {{ secrets.BODY_TOKEN }} b"] }
+      json: { token: "{{ secrets.BODY_TOKEN }}", list: ["a {{ secrets.BODY_TOKEN }} b"] }
   - id: flaky
     uses: http.request
     with:
       method: POST
       url: "UPSTREAM/flaky"
       headers: { authorization: "Bearer {{ secrets.FLAKY_TOKEN }}", x-run: "{{ event.payload.id }}" }
-      body: { token: $secret:FLAKY_TOKEN }
+      json: { token: $secret:FLAKY_TOKEN }
     retry: { max_attempts: 4, initial: 100ms, max: 200ms }
   - id: tell
     uses: log.write
@@ -80,7 +80,7 @@ steps:
       method: POST
       url: "UPSTREAM/refuse?token={{ secrets.QUERY_TOKEN }}"
       headers: { authorization: "Bearer {{ secrets.HEADER_TOKEN }}" }
-      body: { token: "{{ secrets.BODY_TOKEN }}" }
+      json: { token: "{{ secrets.BODY_TOKEN }}" }
 on_failure:
   - { id: tell, uses: log.write, with: { level: error, message: "{{ error }}" } }
 "#;
@@ -144,7 +144,15 @@ impl Site {
     }
 
     /// Delivers a webhook as the sender does, by a script that has nothing of ours.
-    fn deliver(&self, search: &mut Search, server: &Serving, scheme: &str, secret: &str, query: &str, id: &str) -> Value {
+    fn deliver(
+        &self,
+        search: &mut Search,
+        server: &Serving,
+        scheme: &str,
+        secret: &str,
+        query: &str,
+        id: &str,
+    ) -> Value {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/sign_webhooks.py");
         let url = format!("http://{}/hooks/default/in/{scheme}{query}", server.address);
         let mut child = Command::new("python3")
@@ -200,8 +208,10 @@ async fn look_through_database(search: &mut Search, test: &TestDatabase, known: 
     assert!(tables.len() > 10, "{tables:?}");
     let mut there = false;
     for table in tables {
-        let rows: Vec<String> =
-            sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} AS t"))).fetch_all(pool).await.unwrap();
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} AS t")))
+            .fetch_all(pool)
+            .await
+            .unwrap();
         let rows = rows.join("\n");
         there |= rows.contains(known);
         search.look(&table, &rows);

@@ -39,11 +39,7 @@ impl Upstream {
     }
 }
 
-fn answer(
-    mut stream: TcpStream,
-    seen: &Mutex<String>,
-    flaky: &Mutex<BTreeMap<String, u32>>,
-) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, seen: &Mutex<String>, flaky: &Mutex<BTreeMap<String, u32>>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut head = Vec::new();
@@ -54,8 +50,12 @@ fn answer(
         }
         head.push(line.trim_end().to_owned());
     }
-    let headers: BTreeMap<String, String> =
-        head.iter().skip(1).filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+    let headers: BTreeMap<String, String> = head
+        .iter()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .map(|(n, v)| (n.to_lowercase(), v.to_owned()))
+        .collect();
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
