@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The project's whole test run, the same for people and for CI: installs what is missing, starts a
-# private PostgreSQL, runs every test on both databases, and stops what it started.
+# The project's whole test run, the same for people and for CI: installs what is missing and runs
+# every test, on SQLite and on a private PostgreSQL.
 #
 #   scripts/test.sh            everything
 #   scripts/test.sh FILTER…    only tests whose names match, as `cargo test` takes them
@@ -10,10 +10,9 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
 
 step "PostgreSQL"
+# Only installed here: the tests start a cluster of their own when they need it, share it, and it
+# stops by itself when no test has used it for two minutes.
 scripts/postgres.sh install
-AUTOMATE_TEST_POSTGRES_URL=$(scripts/postgres.sh start)
-export AUTOMATE_TEST_POSTGRES_URL
-trap 'scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT
 
 step "build"
 cargo build --workspace --all-targets --locked
