@@ -195,5 +195,5 @@ fn see_execution(
     attempt: u32,
 ) {
     let plan = &definition.plan;
-    context.set_execution(&id.to_string(), &plan.title, &plan.workflow, version, started_at, attempt);
+    context.set_execution(id.to_string(), &plan.title, &plan.workflow, version, started_at, attempt);
 }
