@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Error, FnArg, Ident, ItemFn, ReturnType};
 
-/// The names of `automate_core::signals::Signal::name`; a test of the workspace compares them.
+/// The names of `automate_core::signals::Signal::name`; a test compares them.
 const SIGNALS: [&str; 7] = [
     "workflow_started",
     "workflow_completed",
@@ -66,6 +66,9 @@ pub(crate) fn expand(heard: &Heard, function: &ItemFn) -> syn::Result<TokenStrea
 
 #[cfg(test)]
 mod tests {
+    use automate_core::ids::{EventId, ExecutionId, TenantId};
+    use automate_core::signals::{EventSignal, Signal, StepSignal, WorkflowSignal};
+
     use super::*;
 
     fn error_of(signal: &str, function: &str) -> String {
@@ -94,5 +97,25 @@ mod tests {
             let heard = syn::parse_str::<Heard>(signal).unwrap();
             assert!(expand(&heard, &syn::parse_str(good).unwrap()).is_ok());
         }
+    }
+
+    #[test]
+    fn the_names_are_those_of_the_signals() {
+        let (tenant_id, execution_id) = (TenantId::DEFAULT, ExecutionId::new());
+        let workflow = WorkflowSignal { tenant_id, execution_id, workflow: String::new(), version: 1, error: None };
+        let (path, uses) = (String::new(), String::new());
+        let step = StepSignal { tenant_id, execution_id, workflow: String::new(), path, uses, attempt: 1, error: None };
+        let event =
+            EventSignal { tenant_id, event_id: EventId::new(), event_type: String::new(), executions: Vec::new() };
+        let signals = [
+            Signal::WorkflowStarted(workflow.clone()),
+            Signal::WorkflowCompleted(workflow.clone()),
+            Signal::WorkflowFailed(workflow),
+            Signal::StepStarted(step.clone()),
+            Signal::StepCompleted(step.clone()),
+            Signal::StepFailed(step),
+            Signal::EventReceived(event),
+        ];
+        assert_eq!(signals.each_ref().map(Signal::name), SIGNALS);
     }
 }
