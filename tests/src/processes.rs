@@ -213,7 +213,12 @@ impl Drop for Process {
             let lines: Vec<&str> = log.lines().collect();
             let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n");
             let end = ended.map(|status| format!(", had ended with {status}")).unwrap_or_default();
-            eprintln!("---- {} ({} starts{end}), the last {TAIL} of {} lines:\n{tail}", self.name, self.starts, lines.len());
+            eprintln!(
+                "---- {} ({} starts{end}), the last {TAIL} of {} lines:\n{tail}",
+                self.name,
+                self.starts,
+                lines.len()
+            );
         }
     }
 }

@@ -122,7 +122,8 @@ async fn a_connection_whose_transaction_sqlite_has_rolled_back_by_itself_is_not_
     for round in 0..3 {
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
         if round == 0 {
-            let refused = sqlx::raw_sql("INSERT INTO stuff VALUES (zeroblob(1000000))").execute(&mut *transaction).await;
+            let refused =
+                sqlx::raw_sql("INSERT INTO stuff VALUES (zeroblob(1000000))").execute(&mut *transaction).await;
             assert_eq!(store_error(refused.unwrap_err()).code(), "DISK_FULL");
             drop(transaction);
         } else {

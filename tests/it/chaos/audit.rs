@@ -137,8 +137,11 @@ impl Audit {
         let mut there = BTreeSet::new();
         for row in self.rows("SELECT id, event_id, status, output, error FROM executions").await {
             let id = row.try_get::<Uuid>("", "id").unwrap().to_string();
-            let (status, output, error): (String, Option<String>, Option<String>) =
-                (row.try_get("", "status").unwrap(), row.try_get("", "output").unwrap(), row.try_get("", "error").unwrap());
+            let (status, output, error): (String, Option<String>, Option<String>) = (
+                row.try_get("", "status").unwrap(),
+                row.try_get("", "output").unwrap(),
+                row.try_get("", "error").unwrap(),
+            );
             match numbers.get(&id) {
                 None => problems.push(format!("execution {id} ({status}) belongs to no delivery")),
                 Some(number) => {
@@ -157,10 +160,12 @@ impl Audit {
         let sql = "SELECT path, status, CAST(attempt AS BIGINT) AS attempt, count(*) AS n FROM steps GROUP BY 1, 2, 3";
         let mut expected: BTreeSet<&str> = STEPS.into_iter().chain(more.iter().copied()).collect();
         for row in self.rows(sql).await {
-            let (path, status): (String, String) = (row.try_get("", "path").unwrap(), row.try_get("", "status").unwrap());
+            let (path, status): (String, String) =
+                (row.try_get("", "path").unwrap(), row.try_get("", "status").unwrap());
             let (attempt, n) = (number_of(&row, "attempt"), number_of(&row, "n"));
             if !expected.remove(path.as_str()) || status != "completed" || n != executions {
-                problems.push(format!("step {path}: {n} rows with status {status} at attempt {attempt}, not {executions}"));
+                problems
+                    .push(format!("step {path}: {n} rows with status {status} at attempt {attempt}, not {executions}"));
             }
         }
         problems.extend(expected.into_iter().map(|path| format!("step {path} was never recorded")));
@@ -181,7 +186,8 @@ impl Audit {
                 problems.push(format!("the key {key} belongs to no recorded step"));
             }
         }
-        problems.extend(keys.iter().filter(|key| !calls.contains_key(*key)).map(|key| format!("no call came with {key}")));
+        problems
+            .extend(keys.iter().filter(|key| !calls.contains_key(*key)).map(|key| format!("no call came with {key}")));
         let bodies: BTreeSet<&String> = calls.values().flatten().collect();
         if bodies.len() as u64 != executions {
             problems.push(format!("{} different bodies came for {executions} executions", bodies.len()));

@@ -14,11 +14,13 @@ const EXECUTIONS: u64 = 12;
 /// How long each part may take.
 const PART: Duration = Duration::from_secs(60);
 /// What is done to the rows of an execution, and the column that its reason must name.
-const DAMAGE: [(&str, &str); 4] = [
+const DAMAGE: [(&str, &str); 6] = [
     ("UPDATE executions SET status = 'sleeping' WHERE id = $1", "status"),
     ("UPDATE steps SET attempts = '{\"half' WHERE path = 'charge' AND execution_id = $1", "attempts"),
     ("UPDATE steps SET status = '' WHERE path = 'charge' AND execution_id = $1", "status"),
     ("UPDATE executions SET error = '[1,' WHERE id = $1", "error"),
+    ("UPDATE steps SET output = '{\"n\": ' WHERE path = 'start' AND execution_id = $1", "output"),
+    ("UPDATE events SET payload = '{' WHERE id = (SELECT event_id FROM executions WHERE id = $1)", "payload"),
 ];
 
 pub(super) async fn rows(test: &TestDatabase) {
@@ -31,8 +33,12 @@ pub(super) async fn rows(test: &TestDatabase) {
     until("all wait", PART, async || audit.statuses().await.get("waiting") == Some(&EXECUTIONS)).await;
     server.kill();
 
-    let ids: Vec<Uuid> = audit.rows("SELECT id FROM executions ORDER BY id").await.iter()
-        .map(|row| row.try_get("", "id").unwrap()).collect();
+    let ids: Vec<Uuid> = audit
+        .rows("SELECT id FROM executions ORDER BY id")
+        .await
+        .iter()
+        .map(|row| row.try_get("", "id").unwrap())
+        .collect();
     for ((sql, _), id) in DAMAGE.iter().zip(&ids) {
         assert_eq!(audit.change(sql, *id).await, 1, "{sql}");
     }
@@ -60,14 +66,19 @@ pub(super) async fn rows(test: &TestDatabase) {
 
 /// Why an execution was set aside, as operators see it: its error, or that of its dead letter.
 async fn reason(audit: &Audit, site: &Site, id: Uuid) -> String {
-    let failed = audit.texts("SELECT CAST(status AS TEXT) || ' ' || coalesce(error, '') FROM executions WHERE status = 'failed'").await;
+    let failed = audit
+        .texts("SELECT CAST(status AS TEXT) || ' ' || coalesce(error, '') FROM executions WHERE status = 'failed'")
+        .await;
     let listed = site.project.run(&["executions", "list", "--json", "--status", "failed"]).exits(0).json();
     let of_execution = listed["results"].as_array().into_iter().flatten().find(|record| record["id"] == id.to_string());
     if let Some(record) = of_execution {
         return record["error"].to_string();
     }
     let letters = site.project.run(&["outbox", "list", "--json", "--status", "FAILED"]).exits(0).out;
-    assert!(letters.contains(&id.to_string()), "execution {id} is neither failed nor a dead letter: {failed:#?} {letters}");
+    assert!(
+        letters.contains(&id.to_string()),
+        "execution {id} is neither failed nor a dead letter: {failed:#?} {letters}"
+    );
     letters
 }
 

@@ -81,8 +81,10 @@ pub(super) async fn past_the_grace_period(test: &TestDatabase) {
 
 async fn nothing_was_charged(audit: &Audit) {
     let charged = audit
-        .texts("SELECT path || ' ' || CAST(attempt AS TEXT) || ' ' || coalesce(attempts, '') FROM steps
-            WHERE attempt > 1 OR (attempts IS NOT NULL AND attempts <> '[]')")
+        .texts(
+            "SELECT path || ' ' || CAST(attempt AS TEXT) || ' ' || coalesce(attempts, '') FROM steps
+            WHERE attempt > 1 OR (attempts IS NOT NULL AND attempts <> '[]')",
+        )
         .await;
     assert!(charged.is_empty(), "attempts were charged: {charged:?}");
 }

@@ -58,7 +58,8 @@ pub(super) async fn of_five_processes(test: &TestDatabase) {
 /// Lets webhooks go and kills a process after the other, each at a moment of its own; answers with
 /// the number of deliveries once all of them are accepted.
 async fn blows(site: &Site, processes: &mut [Process]) -> u64 {
-    let seed = std::env::var("AUTOMATE_CHAOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
+    let seed =
+        std::env::var("AUTOMATE_CHAOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
     println!("AUTOMATE_CHAOS_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let (deliveries, kills) = (scaled(DELIVERIES, 60), scaled(KILLS, 3));
@@ -91,7 +92,8 @@ async fn start(site: &Site, process: &mut Process) {
 
 fn report(site: &Site, processes: &[Process], begun: Instant) {
     let starts: u32 = processes.iter().map(Process::starts).sum();
-    let taken_back: usize = processes.iter().map(|process| process.log().matches("took back what dead workers").count()).sum();
+    let taken_back: usize =
+        processes.iter().map(|process| process.log().matches("took back what dead workers").count()).sum();
     let calls = site.effects.count();
     site.sender.told(|told| {
         println!(

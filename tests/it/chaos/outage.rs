@@ -67,7 +67,11 @@ async fn in_the_middle(site: &Site, server: &PgServer) -> u64 {
         let mut tasks = site.sender.send(share * round..share * (round + 1));
         let enough = usize::try_from(share * round + share / 4).unwrap();
         until("there is load", PART, async || site.sender.accepted() > enough).await;
-        if crash { server.crash().unwrap() } else { stop(server) }
+        if crash {
+            server.crash().unwrap()
+        } else {
+            stop(server)
+        }
         says_so(&mut serve, &mut worker).await;
 
         server.start().unwrap();

@@ -28,7 +28,8 @@ pub(super) async fn continues(test: &TestDatabase) {
     }
     stop_outside_of_transactions(&stalled, &test.db).await;
 
-    let mut other = if test.db.postgres().is_some() { site.process("other", &["worker"]) } else { site.server("other") };
+    let mut other =
+        if test.db.postgres().is_some() { site.process("other", &["worker"]) } else { site.server("other") };
     other.start().await;
     audit.at_rest(1, PART).await;
     audit.everything_once(&site, 1, &[]).await;
