@@ -113,8 +113,8 @@ start() {
     if ! running; then
         initialise
         launch
-        # What killed tests left behind.
-        for database in $(query "SELECT datname FROM pg_database WHERE datname LIKE 'automate_test_%'"); do
+        # What killed tests left behind. A cluster of one test keeps its databases over a crash.
+        [ -z "${AUTOMATE_PG_UNUSED:-}" ] || for database in $(query "SELECT datname FROM pg_database WHERE datname LIKE 'automate_test_%'"); do
             query "DROP DATABASE \"$database\" WITH (FORCE)"
         done
         if [ -n "${AUTOMATE_PG_UNUSED:-}" ] && command -v flock >/dev/null 2>&1; then

@@ -14,7 +14,7 @@ use automate_connectors::base::Connector;
 use automate_core::actions::Catalog;
 use automate_core::document::{Diagnostic, Document, Severity};
 use automate_core::expr::{Expressions, FilterRegistry, FilterSpec};
-use automate_core::outbox::OutboxHandler;
+use automate_core::outbox::{EXECUTION_KIND, OutboxHandler};
 use automate_core::registry::{LoadReport, Loaded};
 use automate_core::secrets::SecretsBackend;
 use automate_core::signals::Signal;
@@ -138,6 +138,13 @@ impl App {
             }
             Some(_) | None => Err(validation.findings),
         }
+    }
+
+    /// The kinds of queued work that this app can handle.
+    #[must_use]
+    pub fn queues(&self) -> Vec<String> {
+        let own = self.handlers.iter().map(|handler| handler.kind().to_owned());
+        std::iter::once(EXECUTION_KIND.to_owned()).chain(own).collect()
     }
 
     fn fill(&self, mut registry: ConnectorRegistry) -> ConnectorRegistry {

@@ -60,6 +60,9 @@ pub(crate) enum BenchError {
     },
 }
 
+/// The shortest and the longest look at an idle server.
+const IDLE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
+
 /// What to measure.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -118,6 +121,8 @@ async fn measure(scratch: &Scratch, plan: &Plan) -> Result<Report, BenchError> {
     let parts = app.build(scratch.config(), Role::Tool).await?;
     let health = parts.store.health().await?;
     report.database = format!("{} {}", health.backend, health.version);
+    report.durability = rows::durability(&parts.database).await?;
+    report.cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if plan.scenarios.contains(&Scenario::C) {
         crate::cli::output::note("(c) enqueue, claim, complete …");
         report.queue = Some(queue::run(&parts.database, &parts.store, plan.items, &mut report.problems).await?);
@@ -131,8 +136,7 @@ async fn measure(scratch: &Scratch, plan: &Plan) -> Result<Report, BenchError> {
     let server = server::Server::begin(parts, scratch.config()).await?;
     crate::cli::output::note("idle …");
     report.idle_resident_bytes = gauge::resident_bytes();
-    report.idle_queries_per_second =
-        gauge::idle_queries(server.database(), plan.time.min(Duration::from_secs(20))).await?;
+    report.idle_queries_per_second = gauge::idle_queries(server.database(), plan.time.clamp(IDLE.0, IDLE.1)).await?;
     for scenario in &plan.scenarios {
         match scenario {
             Scenario::A => {

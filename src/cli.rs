@@ -33,12 +33,12 @@ pub(crate) use error::CliError;
 
 use crate::app::{App, Parts, Role};
 
-/// Durable workflows: a webhook or a command starts one, its steps survive crashes.
+/// The arguments of the program.
 #[derive(Debug, Parser)]
 #[command(
     name = "automate",
     version,
-    about,
+    about = "Durable workflows: a webhook, an event or a command starts one, its steps survive crashes",
     arg_required_else_help = true,
     after_help = "First time here? `automate demo` needs no set-up.\n\
                   Configuration: automate.toml, AUTOMATE_… variables, DATABASE_URL; see `automate config show`.\n\
@@ -215,6 +215,8 @@ fn telemetry(command: &Command, config: &Config) -> Result<(), CliError> {
         Command::Serve(_) | Command::Worker(_) => None,
         // Its failed call and its fresh key are part of the story.
         Command::Demo(_) => Some("error"),
+        // The scratch database's key is of no interest.
+        Command::Bench(_) => Some("warn,automate_governance::secrets=error"),
         _ => Some("warn"),
     };
     crate::app::init_telemetry(config, default).map_err(|e| CliError::failed(e.to_string()))

@@ -129,7 +129,9 @@ mod tests {
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut seen = [0; 4096];
-            for parts in [["HTTP/1.1 202 Accepted\r\nContent-Le", "ngth: 3\r\n\r\nab", "c"], ["HTTP/1.1 503 X\r\n", "\r", "\n"]] {
+            for parts in
+                [["HTTP/1.1 202 Accepted\r\nContent-Le", "ngth: 3\r\n\r\nab", "c"], ["HTTP/1.1 503 X\r\n", "\r", "\n"]]
+            {
                 assert!(stream.read(&mut seen).await.unwrap() > 0);
                 for part in parts {
                     stream.write_all(part.as_bytes()).await.unwrap();

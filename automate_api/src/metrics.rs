@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use subtle::ConstantTimeEq;
 
 use crate::problem::Problem;
@@ -17,6 +17,9 @@ use crate::state::{ApiState, MetricsAccess};
 /// Upper bounds of the latency histograms, in seconds.
 const BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Upper bounds of the histogram of operations in one group commit.
+const BATCHES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 /// How often recorded values are gathered into their buckets. Without it they pile up until
 /// somebody scrapes.
@@ -41,6 +44,10 @@ pub fn detached() -> PrometheusHandle {
 pub fn install() -> Result<PrometheusHandle, MetricsError> {
     let recorder = PrometheusBuilder::new()
         .set_buckets(BUCKETS)
+        .and_then(|builder| {
+            let batches = Matcher::Full("automate_commit_batch_size".to_owned());
+            builder.set_buckets_for_metric(batches, BATCHES)
+        })
         .map_err(|error| MetricsError(error.to_string()))?
         .build_recorder();
     let handle = recorder.handle();
@@ -59,20 +66,27 @@ pub fn install() -> Result<PrometheusHandle, MetricsError> {
 }
 
 fn describe() {
-    metrics::describe_counter!("automate_http_requests_total", "Requests by route, method and status.");
+    for (name, meaning) in [
+        ("automate_http_requests_total", "Requests by route, method and status."),
+        ("automate_http_requests_shed_total", "Requests refused because too many were under way."),
+        ("automate_http_connections_total", "Connections that were accepted."),
+        ("automate_http_connections_refused_total", "Connections over a bound, by reason."),
+        ("automate_webhooks_total", "Webhook deliveries by outcome."),
+        ("automate_webhook_conflicts_total", "Deliveries with the id of an earlier one and another body."),
+        ("automate_webhook_refusals_unrecorded_total", "Refused deliveries over the inbox's rate."),
+        ("automate_trigger_filter_errors_total", "Filters of triggers that failed on an event."),
+        ("automate_executions_ended_total", "Executions that ended here, by status."),
+        ("automate_leases_lost_total", "Leases that were lost while work was under way."),
+        ("automate_outbox_reaped_total", "Items that the reaper gave back to the queue."),
+        ("automate_outbox_quarantined_total", "Items that were set aside as poison."),
+        ("automate_step_log_lines_dropped_total", "Log lines of steps over their bound."),
+        ("automate_signal_receiver_panics_total", "Panics of receivers of signals, by receiver."),
+    ] {
+        metrics::describe_counter!(name, meaning);
+    }
     metrics::describe_histogram!("automate_http_request_duration_seconds", "Time to the answer, by route.");
-    metrics::describe_counter!(
-        "automate_http_requests_shed_total",
-        "Requests refused because too many were under way."
-    );
-    metrics::describe_counter!("automate_http_connections_total", "Connections that were accepted.");
-    metrics::describe_counter!("automate_http_connections_refused_total", "Connections over a bound, by reason.");
+    metrics::describe_histogram!("automate_commit_batch_size", "Operations in one group commit.");
     metrics::describe_gauge!("automate_http_connections", "Open connections.");
-    metrics::describe_counter!("automate_webhooks_total", "Webhook deliveries by outcome.");
-    metrics::describe_counter!(
-        "automate_webhook_refusals_unrecorded_total",
-        "Refused deliveries over the inbox's rate."
-    );
 }
 
 /// `GET /metrics`.

@@ -180,7 +180,11 @@ impl From<IntakeError> for Problem {
             IntakeError::InvalidInput(diagnostics) => {
                 let errors = diagnostics
                     .into_iter()
-                    .map(|found| FieldError { path: found.path, code: "INVALID_INPUT".to_owned(), message: found.message })
+                    .map(|found| FieldError {
+                        path: found.path,
+                        code: "INVALID_INPUT".to_owned(),
+                        message: found.message,
+                    })
                     .collect();
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "the input does not fit the workflow")
                     .with_errors(errors)

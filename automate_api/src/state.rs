@@ -1,7 +1,9 @@
 //! What every handler sees.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use automate_connectors::verify::DEFAULT_TOLERANCE;
 use automate_core::limits;
 use automate_core::outbox::OutboxStats;
 use automate_core::runtime::Engine;
@@ -19,13 +21,16 @@ use crate::sampled::Sampled;
 pub struct ApiSettings {
     /// Bytes of a request's body (`server.body_limit_bytes`).
     pub body_limit: usize,
+    /// How far a signature's timestamp may be from now where the trigger says nothing
+    /// (`webhooks.tolerance_seconds`).
+    pub tolerance: Duration,
     /// Who may read `/metrics`.
     pub metrics: MetricsAccess,
 }
 
 impl Default for ApiSettings {
     fn default() -> Self {
-        Self { body_limit: limits::BODY_BYTES, metrics: MetricsAccess::Local }
+        Self { body_limit: limits::BODY_BYTES, tolerance: DEFAULT_TOLERANCE, metrics: MetricsAccess::Local }
     }
 }
 
@@ -69,13 +74,15 @@ impl ApiState {
     /// token that is given to [`crate::server::serve`] too: once it fires, `/readyz` answers 503.
     #[must_use]
     pub fn new(engine: Engine, metrics: PrometheusHandle, settings: ApiSettings, shutdown: CancellationToken) -> Self {
+        // One body of the configured size must fit, whatever it is.
+        let body_bytes = limits::BODY_BYTES_IN_FLIGHT.max(settings.body_limit.saturating_mul(2));
         let inner = Inner {
             engine,
             settings,
             metrics,
             shutdown,
             requests: Arc::new(Semaphore::new(limits::REQUESTS_IN_FLIGHT)),
-            body_bytes: Arc::new(Semaphore::new(limits::BODY_BYTES_IN_FLIGHT)),
+            body_bytes: Arc::new(Semaphore::new(body_bytes.min(Semaphore::MAX_PERMITS))),
             waiters: Arc::new(Semaphore::new(limits::HOOK_WAITERS)),
             inbox: Inbox::default(),
             health: Sampled::default(),

@@ -33,7 +33,7 @@ pub use base::{
 pub use registry::{ConnectorRegistry, Registration};
 
 /// The crates that authors' types derive from; named here so that versions agree.
-pub use {async_trait::async_trait, schemars, serde, serde_json};
+pub use {async_trait::async_trait, http, schemars, serde, serde_json, url::Url};
 
 #[doc(hidden)]
 pub mod __private {

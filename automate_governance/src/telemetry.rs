@@ -1,5 +1,6 @@
 //! Logs: one line an event on stderr, without secrets and without control characters, at any level.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
 
 use automate_core::config::LogFormat;
@@ -49,7 +50,9 @@ fn log_panics() {
         let message = panic.payload_as_str().unwrap_or("a panic without text");
         let at = panic.location().map(ToString::to_string);
         let thread = std::thread::current();
-        tracing::error!(at, thread = thread.name(), "panic: {message}");
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(at, thread = thread.name(), backtrace, "panic: {message}");
     }));
 }
 

@@ -4,7 +4,9 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, LitStr, PathArguments, ReturnType, Token, Type};
+use syn::{
+    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, LitStr, PathArguments, ReturnType, Token, Type,
+};
 
 /// What stands in the parentheses.
 #[derive(Default)]
@@ -67,6 +69,7 @@ pub(crate) fn expand(options: Options, function: ItemFn) -> syn::Result<TokenStr
     };
     let example = options.example.map(|example| quote! { .example(#example) });
     let visibility = &function.vis;
+    let krate = crate::plugins::connectors_crate();
     Ok(quote! {
         #function
 
@@ -77,20 +80,20 @@ pub(crate) fn expand(options: Options, function: ItemFn) -> syn::Result<TokenStr
 
         impl #ident {
             /// The action, for `Connector::typed_actions`.
-            #visibility const ACTION: ::automate_connectors::TypedAction = ::automate_connectors::TypedAction::new(
+            #visibility const ACTION: #krate::TypedAction = #krate::TypedAction::new(
                 #name,
                 || {
-                    ::automate_connectors::ActionSpec::new(#name, #title, ::automate_connectors::Effect::#effect)
+                    #krate::ActionSpec::new(#name, #title, #krate::Effect::#effect)
                         .description(#description)
                         .schemas(
-                            ::automate_connectors::base::input_schema::<#input>(),
-                            ::automate_connectors::base::output_schema::<#output>(),
+                            #krate::base::input_schema::<#input>(),
+                            #krate::base::output_schema::<#output>(),
                         )
                         #timeout
                         #example
                 },
                 |ctx, input| ::std::boxed::Box::pin(
-                    ::automate_connectors::base::run_typed(input, move |input: #input| #ident(ctx, input))
+                    #krate::base::run_typed(input, move |input: #input| #ident(ctx, input))
                 ),
             );
         }
@@ -132,12 +135,9 @@ fn millis_of(text: &LitStr) -> syn::Result<u64> {
         "h" => Some(3_600_000),
         _ => None,
     };
-    digits
-        .parse::<u64>()
-        .ok()
-        .filter(|number| *number > 0)
-        .and_then(|number| number.checked_mul(factor?))
-        .ok_or_else(|| Error::new(text.span(), "a timeout is a whole number with its unit, as \"500ms\", \"30s\" or \"5m\""))
+    digits.parse::<u64>().ok().filter(|number| *number > 0).and_then(|number| number.checked_mul(factor?)).ok_or_else(
+        || Error::new(text.span(), "a timeout is a whole number with its unit, as \"500ms\", \"30s\" or \"5m\""),
+    )
 }
 
 /// The doc comment as one text, lines of a paragraph joined.

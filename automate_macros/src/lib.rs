@@ -31,22 +31,14 @@ pub fn action(options: TokenStream, item: TokenStream) -> TokenStream {
     action::expand(options, function).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Links the plugins among the package's dependencies, so that what they register is there.
+/// Links the dependencies, so that what they register is there.
 ///
 /// A crate that is only named in `Cargo.toml` is not linked: its registrations are silently
-/// missing. Written once in `main.rs` (and in each test that needs them), this emits
-/// `extern crate … as _;` for every dependency that declares itself a plugin in its own
-/// `Cargo.toml`:
+/// missing. Written once in `main.rs`, this emits `extern crate … as _;` for every direct
+/// dependency, so that adding a connector's crate to `Cargo.toml` is all it takes. Integration
+/// tests are programs of their own; those that need the plugins repeat the line.
 ///
-/// ```toml
-/// [package.metadata.automate]
-/// plugin = true
-/// ```
-///
-/// Optional, target-specific and development dependencies are left out, since whether they are
-/// there depends on the build; link those with a list: `link_plugins!(connector_acme)`, which asks
-/// nobody. A package may also list dependencies that do not declare themselves, under
-/// `plugins = ["their-package-name"]` in its own `[package.metadata.automate]`.
+/// `link_plugins!(connector_acme, other)` links these only.
 #[proc_macro]
 pub fn link_plugins(input: TokenStream) -> TokenStream {
     let listed = parse_macro_input!(input as plugins::Listed);

@@ -1,6 +1,7 @@
 //! Wiring: from configuration and registrations to a running engine.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::connections::Configured;
 use super::{App, AppError, Parts, database};
+
+/// Where PostgreSQL listens when its URL names no port.
+const POSTGRES_PORT: u16 = 5432;
 
 /// What a process does with an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +54,8 @@ impl App {
             .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
         let secrets: Arc<dyn SecretResolver> = Arc::new(chain);
 
-        let guard = GuardedClient::new(AddressPolicy::new(config.egress.allow.clone()))
-            .map_err(|e| AppError::Egress(e.to_string()))?;
+        let policy = AddressPolicy::new(config.egress.allow.clone()).deny_own(own_endpoints(config));
+        let guard = GuardedClient::new(policy).map_err(|e| AppError::Egress(e.to_string()))?;
         let http: Arc<dyn HttpClient> = Arc::new(guard);
         let connections = Arc::new(Configured::new(config.connections.clone(), secrets.clone()));
         let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
@@ -74,6 +78,14 @@ impl App {
             secrets,
             stored_secrets,
         })
+    }
+
+    /// The engine of [`App::build`], accepting and working, for programs that need nothing else.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn engine(&self, config: &Config) -> Result<Engine, AppError> {
+        Ok(self.build(config, Role::Worker).await?.engine)
     }
 
     /// The backends apart from the database's: the environment, the app's own, and linked ones.
@@ -114,6 +126,7 @@ fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Sett
             Role::Worker => config.worker.concurrency,
             Role::Accept | Role::Tool => 0,
         },
+        queues: config.worker.queues.clone(),
         lease: config.outbox.lease,
         reap_interval: config.outbox.reap_interval,
         drain: config.worker.drain,
@@ -123,6 +136,39 @@ fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Sett
         retention: (days > 0).then(|| Duration::from_secs(days * 24 * 3_600)),
         ..Settings::default()
     }
+}
+
+/// Where this installation itself can be reached, as far as the configuration says so in numbers: a
+/// workflow must not call its own server or database around their doors.
+fn own_endpoints(config: &Config) -> Vec<SocketAddr> {
+    let mut own = Vec::new();
+    let mut add = |address: SocketAddr| match address.ip() {
+        _ if address.port() == 0 => {}
+        ip if ip.is_unspecified() => {
+            own.push(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()));
+            own.push(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), address.port()));
+        }
+        _ => own.push(address),
+    };
+    if let Ok(bind) = config.server.bind.parse() {
+        add(bind);
+    }
+    let host =
+        config.database.url.split_once("://").filter(|(scheme, _)| scheme.starts_with("postgres")).map(|(_, rest)| {
+            let authority = rest.split(['/', '?']).next().unwrap_or_default();
+            authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+        });
+    if let Some(host) = host {
+        let with_port = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            host.to_owned()
+        } else {
+            format!("{host}:{POSTGRES_PORT}")
+        };
+        if let Ok(address) = with_port.replace("localhost", "127.0.0.1").parse() {
+            add(address);
+        }
+    }
+    own
 }
 
 /// The environment of the process. Variables that are not UTF-8 cannot be ours.
@@ -150,4 +196,25 @@ pub(super) fn metrics() -> Result<PrometheusHandle, AppError> {
         .get_or_init(|| automate_api::metrics::install().map_err(|e| e.to_string()))
         .clone()
         .map_err(AppError::Telemetry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(bind: &str, database: &str) -> Vec<String> {
+        let mut config = Config::default();
+        config.server.bind = bind.to_owned();
+        config.database.url = database.to_owned();
+        own_endpoints(&config).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_installation_knows_its_own_addresses() {
+        assert_eq!(own("127.0.0.1:8000", "sqlite://a.db"), ["127.0.0.1:8000"]);
+        assert_eq!(own("0.0.0.0:80", "sqlite://a.db"), ["127.0.0.1:80", "[::1]:80"]);
+        assert_eq!(own("127.0.0.1:0", "postgres://u:p@10.0.0.5/db?x=1"), ["10.0.0.5:5432"]);
+        assert_eq!(own("127.0.0.1:0", "postgres://u:p@localhost:6543/db"), ["127.0.0.1:6543"]);
+        assert_eq!(own("127.0.0.1:0", "postgres://db.internal/db"), Vec::<String>::new());
+    }
 }

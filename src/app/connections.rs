@@ -102,7 +102,7 @@ mod tests {
         let fields = configured("team", "$secret:TOKEN").resolve(TenantId::DEFAULT, "slack", "team").await.unwrap();
         assert_eq!(fields.unwrap()["token"].expose_secret(), "hidden");
         let error = configured("team", "$secret:GONE").resolve(TenantId::DEFAULT, "slack", "team").await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::SecretUnavailable);
+        assert_eq!(error.code(), ErrorCode::SecretUnavailable);
     }
 
     #[tokio::test]

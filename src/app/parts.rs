@@ -50,11 +50,14 @@ impl Parts {
         shutdown: CancellationToken,
     ) -> Result<(), AppError> {
         let metrics = super::build::metrics()?;
-        let settings = ApiSettings { body_limit: config.server.body_limit_bytes, ..ApiSettings::default() };
+        let settings = ApiSettings {
+            body_limit: config.server.body_limit_bytes,
+            tolerance: config.webhooks.tolerance,
+            ..ApiSettings::default()
+        };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
         let drain: Duration = config.worker.drain;
-        let server =
-            automate_api::server::serve(listener, automate_api::router(state), shutdown.clone(), drain);
+        let server = automate_api::server::serve(listener, automate_api::router(state), shutdown.clone(), drain);
         match role {
             Role::Worker => {
                 tokio::join!(server, self.engine.run_worker(shutdown));

@@ -37,8 +37,9 @@ pub(crate) async fn idle_queries(database: &Database, time: Duration) -> Result<
         .fetch_one(pool)
         .await
     };
-    // Backends report their counts up to a second late (`PGSTAT_MIN_INTERVAL`).
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // The chores of a start are not idleness, and backends report their counts up to a second late
+    // (`PGSTAT_MIN_INTERVAL`).
+    tokio::time::sleep(Duration::from_secs(4)).await;
     let before = count().await?;
     let begun = Instant::now();
     tokio::time::sleep(time).await;

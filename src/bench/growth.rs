@@ -9,7 +9,8 @@ use super::{BenchError, rows};
 const CHUNK: i64 = 10_000;
 
 // Ids are UUIDs of version 7 of the time they pretend to be of: spread evenly over 20 days.
-const PG_BOTH: &str = "WITH e AS (INSERT INTO executions (id, tenant_id, workflow_id, workflow, version_id, version, status,
+const PG_BOTH: &str =
+    "WITH e AS (INSERT INTO executions (id, tenant_id, workflow_id, workflow, version_id, version, status,
         trigger, event_id, output, attempt, created_at, started_at, finished_at, correlation_id)
     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(random()::text), 1, 3)
             || '8' || substr(md5(random()::text), 1, 15))::uuid,

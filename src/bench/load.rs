@@ -94,9 +94,8 @@ async fn one(
     end: Instant,
     pause: Option<Duration>,
 ) -> Result<(LoadReport, Vec<u32>), BenchError> {
-    let open = || async {
-        Connection::open(plan.address).await.map_err(|e| BenchError::Load(format!("cannot connect: {e}")))
-    };
+    let open =
+        || async { Connection::open(plan.address).await.map_err(|e| BenchError::Load(format!("cannot connect: {e}"))) };
     let mut connection = open().await?;
     let mut report = LoadReport::default();
     let mut times = Vec::new();
@@ -113,8 +112,7 @@ async fn one(
         number += 1;
         let body = format!(r#"{{"n":{number},"connection":{n}}}"#);
         let begun = Instant::now();
-        let answer =
-            tokio::time::timeout(REQUEST_TIMEOUT, connection.post(&plan.path, &[], body.as_bytes())).await;
+        let answer = tokio::time::timeout(REQUEST_TIMEOUT, connection.post(&plan.path, &[], body.as_bytes())).await;
         match answer {
             Ok(Ok(answer)) if (200..300).contains(&answer.status) => {
                 report.accepted += 1;

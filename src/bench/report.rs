@@ -11,6 +11,10 @@ use crate::cli::output::{bytes, table};
 pub(crate) struct Report {
     /// Which database, with its version.
     pub(crate) database: String,
+    /// Whether its commits survive a power failure, in its own words.
+    pub(crate) durability: String,
+    /// The cores that server, load and database share.
+    pub(crate) cores: usize,
     /// Scenario (a).
     pub(crate) three_steps: Option<FlowResult>,
     /// Scenario (b).
@@ -34,16 +38,14 @@ pub(crate) struct Report {
 impl Report {
     /// For people.
     pub(crate) fn tell(&self) -> String {
-        let mut parts = vec![format!("database: {}, commits durable, {} cores", self.database, cores())];
+        let mut parts = vec![format!("database: {} ({}), {} cores", self.database, self.durability, self.cores)];
         let flows = [
             ("(a) 3 steps by webhook".to_owned(), &self.three_steps),
             ("(b) 5 steps, a checkpoint each".to_owned(), &self.five_checkpoints),
             (format!("(e) as (a), {} old executions", self.old_executions), &self.after_growth),
         ];
-        let rows: Vec<Vec<String>> = flows
-            .iter()
-            .filter_map(|(name, flow)| flow.as_ref().map(|f| flow_row(name, f)))
-            .collect();
+        let rows: Vec<Vec<String>> =
+            flows.iter().filter_map(|(name, flow)| flow.as_ref().map(|f| flow_row(name, f))).collect();
         if !rows.is_empty() {
             parts.push(table(
                 &["WORKFLOWS", "P50 MS", "P95 MS", "P99 MS", "EXEC/S", "LIMIT/S", "RATIO", "CPU US", "RSS"],
@@ -52,12 +54,7 @@ impl Report {
         }
         if let Some(queue) = &self.queue {
             let row = |name: &str, r: &super::queue::QueueRates| {
-                vec![
-                    name.to_owned(),
-                    rate(r.enqueued_per_second),
-                    rate(r.drained_per_second),
-                    rate(r.items_per_second),
-                ]
+                vec![name.to_owned(), rate(r.enqueued_per_second), rate(r.drained_per_second), rate(r.items_per_second)]
             };
             let rows = [row("(c) outbox", &queue.outbox), row("    limit", &queue.limit)];
             parts.push(format!(
@@ -81,10 +78,6 @@ impl Report {
         });
         parts.join("\n\n")
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn rate(value: f64) -> String {

@@ -40,3 +40,20 @@ pub(crate) async fn execute(database: &Database, sql: &'static str, a: i64, b: i
         None => Err(BenchError::Unsupported),
     }
 }
+
+/// Whether commits survive a power failure, in the database's own words.
+pub(crate) async fn durability(database: &Database) -> Result<String, BenchError> {
+    if let Some(pool) = database.postgres() {
+        return Ok(sqlx::query_scalar(
+            "SELECT string_agg(name || '=' || setting, ', ' ORDER BY name) FROM pg_settings
+             WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes')",
+        )
+        .fetch_one(pool)
+        .await?);
+    }
+    let pool = database.sqlite_writer().ok_or(BenchError::Unsupported)?;
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await?;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(pool).await?;
+    let word = ["OFF", "NORMAL", "FULL", "EXTRA"].get(usize::try_from(synchronous).unwrap_or(usize::MAX));
+    Ok(format!("journal_mode={journal}, synchronous={}", word.unwrap_or(&"?")))
+}

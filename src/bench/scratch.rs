@@ -15,7 +15,7 @@ enum Kind {
     /// A folder that goes as a whole.
     Folder(std::path::PathBuf),
     /// A database on the server that the configuration names.
-    Server { admin: Config, name: String },
+    Server { admin: Box<Config>, name: String },
 }
 
 impl Scratch {
@@ -38,11 +38,13 @@ impl Scratch {
             let pool = admin.postgres().ok_or(BenchError::Unsupported)?;
             // The name is made of hexadecimal digits above.
             sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(pool).await.map_err(|e| {
-                BenchError::Scratch(format!("{e}; the measurement runs in a database of its own, so the user needs CREATEDB"))
+                BenchError::Scratch(format!(
+                    "{e}; the measurement runs in a database of its own, so the user needs CREATEDB"
+                ))
             })?;
             admin.close().await;
             inner.database.url = with_database(&config.database.url, &name);
-            Kind::Server { admin: config.clone(), name }
+            Kind::Server { admin: Box::new(config.clone()), name }
         };
         let scratch = Self { config: inner, kind };
         let database = crate::app::connect(&scratch.config).await?;

@@ -83,7 +83,8 @@ pub(crate) async fn run(context: Context, args: BenchArgs) -> Result<(), CliErro
     output::line(report.tell());
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&report).map_err(|e| CliError::failed(e.to_string()))?;
-        std::fs::write(path, text + "\n").map_err(|e| CliError::failed(format!("cannot write {}: {e}", path.display())))?;
+        std::fs::write(path, text + "\n")
+            .map_err(|e| CliError::failed(format!("cannot write {}: {e}", path.display())))?;
         output::note(&format!("written to {}", path.display()));
     }
     if report.problems.is_empty() { Ok(()) } else { Err(CliError::Reported) }

@@ -17,14 +17,11 @@ pub(crate) fn run(context: &Context, command: ConfigCommand) -> Result<(), CliEr
     let ConfigCommand::Show(flag) = command;
     let lines = context.loaded.effective();
     if flag.json {
-        let list: Vec<_> = lines
-            .iter()
-            .map(|l| json!({ "key": l.key, "value": l.value, "source": l.source.to_string() }))
-            .collect();
+        let list: Vec<_> =
+            lines.iter().map(|l| json!({ "key": l.key, "value": l.value, "source": l.source.to_string() })).collect();
         return output::json(&list);
     }
-    let rows: Vec<Vec<String>> =
-        lines.into_iter().map(|l| vec![l.key, l.value, l.source.to_string()]).collect();
+    let rows: Vec<Vec<String>> = lines.into_iter().map(|l| vec![l.key, l.value, l.source.to_string()]).collect();
     output::line(output::table(&["KEY", "VALUE", "SOURCE"], &rows));
     Ok(())
 }

@@ -63,7 +63,9 @@ fn show(context: &Context, args: &ShowArgs) -> Result<(), CliError> {
     let names = catalog.actions(connector);
     if names.is_empty() {
         let known = catalog.connectors().join(", ");
-        return Err(CliError::failed(format!("there is no connector `{connector}`")).hint(format!("there are: {known}")));
+        return Err(
+            CliError::failed(format!("there is no connector `{connector}`")).hint(format!("there are: {known}"))
+        );
     }
     let wanted: Vec<String> = match args.name.split_once('.') {
         Some(_) => vec![args.name.clone()],
@@ -105,8 +107,7 @@ fn show(context: &Context, args: &ShowArgs) -> Result<(), CliError> {
 
 /// The fields of a schema, one a line: name, type, whether it must be there, what it means.
 fn fields(label: &str, schema: &serde_json::Value) -> String {
-    let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(|v| v.as_str()).collect();
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(|v| v.as_str()).collect();
     let Some(properties) = schema["properties"].as_object() else {
         return format!("{label} anything");
     };
@@ -115,9 +116,7 @@ fn fields(label: &str, schema: &serde_json::Value) -> String {
         .map(|(name, field)| {
             let kind = match &field["type"] {
                 serde_json::Value::String(one) => one.clone(),
-                serde_json::Value::Array(many) => {
-                    many.iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join("|")
-                }
+                serde_json::Value::Array(many) => many.iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join("|"),
                 _ => "any".to_owned(),
             };
             let must = if required.contains(&name.as_str()) { "required" } else { "" };

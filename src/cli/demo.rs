@@ -75,16 +75,19 @@ pub(crate) async fn run(context: Context, args: DemoArgs) -> Result<(), CliError
     output::line("  secrets    DEMO_WEBHOOK_SECRET, DEMO_CRM_TOKEN (random, stored encrypted)");
 
     let hello = format!("hello-{}", automate_core::ids::new_v7().simple());
-    for document in
-        [ORDER.replace("demo-crm.invalid", &crm.address.to_string()), HELLO.replace("hello-path", &hello)]
-    {
+    for document in [
+        ORDER.replace("http://demo-crm.invalid", &format!("http://{}", crm.address)),
+        HELLO.replace("hello-path", &hello),
+    ] {
         parts.engine.publish(TENANT, &document, "demo", "the demo").await?;
     }
     output::line("  workflows  demo-order (5 steps with a branch), demo-hello (2 steps)");
-    output::line(format!("  a CRM      http://{} (a small server of the demo; its first answer is a 503, on purpose)", crm.address));
+    output::line(format!(
+        "  a CRM      http://{} (a small server of the demo; its first answer is a 503, on purpose)",
+        crm.address
+    ));
 
-    let listener =
-        tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(io("cannot listen on a free port"))?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(io("cannot listen on a free port"))?;
     let address = listener.local_addr().map_err(io("cannot listen on a free port"))?;
     let server = {
         let (parts, config, token) = (parts.clone(), config.clone(), shutdown.token.clone());
@@ -112,8 +115,7 @@ fn configuration(context: &Context, keep: bool) -> Result<(Config, Option<Folder
         return Ok((context.loaded.config.clone(), None));
     }
     let path = std::env::temp_dir().join(format!("automate-demo-{}", automate_core::ids::new_v7().simple()));
-    std::fs::create_dir_all(&path)
-        .map_err(|e| CliError::failed(format!("cannot make {}: {e}", path.display())))?;
+    std::fs::create_dir_all(&path).map_err(|e| CliError::failed(format!("cannot make {}: {e}", path.display())))?;
     let mut config = Config::default();
     config.log = context.config().log.clone();
     config.database.url = format!("sqlite://{}", path.join("automate.db").display());
@@ -126,15 +128,17 @@ async fn tell(parts: &Parts, address: std::net::SocketAddr, signing: &str) -> Re
     let failed = |e: &dyn std::fmt::Display| CliError::failed(format!("the demo's webhook was not accepted: {e}"));
     let now = automate_core::clock::now();
     let id = format!("msg_{}", automate_core::ids::new_v7().simple());
-    let signature = automate_connectors::verify::sign_standard(signing, &id, now, PAYLOAD.as_bytes())
-        .map_err(|e| failed(&e))?;
+    let signature =
+        automate_connectors::verify::sign_standard(signing, &id, now, PAYLOAD.as_bytes()).map_err(|e| failed(&e))?;
     let timestamp = now.timestamp().to_string();
-    let headers =
-        [("webhook-id", id.as_str()), ("webhook-timestamp", &timestamp), ("webhook-signature", &signature)];
-    output::line(format!("The shop sends a signed webhook (Standard Webhooks):\n  POST /hooks/default/orders {PAYLOAD}"));
+    let headers = [("webhook-id", id.as_str()), ("webhook-timestamp", &timestamp), ("webhook-signature", &signature)];
+    output::line(format!(
+        "The shop sends a signed webhook (Standard Webhooks):\n  POST /hooks/default/orders {PAYLOAD}"
+    ));
     let begun = Instant::now();
     let mut connection = Connection::open(address).await.map_err(|e| failed(&e))?;
-    let answer = connection.post("/hooks/default/orders", &headers, PAYLOAD.as_bytes()).await.map_err(|e| failed(&e))?;
+    let answer =
+        connection.post("/hooks/default/orders", &headers, PAYLOAD.as_bytes()).await.map_err(|e| failed(&e))?;
     let took = output::length(begun.elapsed());
     let body = String::from_utf8_lossy(&answer.body).into_owned();
     if answer.status != 202 {
@@ -154,7 +158,9 @@ async fn tell(parts: &Parts, address: std::net::SocketAddr, signing: &str) -> Re
     output::line(story.tell());
     match ended.map(|e| e.status) {
         Some(ExecutionStatus::Completed) => {
-            output::line("\nThe failed call was tried again by itself, and the token shows as $secret:… because its value is never stored.");
+            output::line(
+                "\nThe failed call was tried again by itself, and the token shows as $secret:… because its value is never stored.",
+            );
             Ok(())
         }
         Some(_) => Err(CliError::failed("the execution of the demo did not complete")),
@@ -165,7 +171,9 @@ async fn tell(parts: &Parts, address: std::net::SocketAddr, signing: &str) -> Re
 /// Prints what to try, and tells of every execution that ends from now on.
 fn say_what_next(parts: &Parts, address: std::net::SocketAddr, hello: &str, kept: bool) {
     parts.engine.ports().signals.connect(None, "demo", |signal| match signal {
-        Signal::WorkflowCompleted(s) => output::line(format!("  execution {} of {} completed", s.execution_id, s.workflow)),
+        Signal::WorkflowCompleted(s) => {
+            output::line(format!("  execution {} of {} completed", s.execution_id, s.workflow))
+        }
         Signal::WorkflowFailed(s) => output::line(format!("  execution {} of {} failed", s.execution_id, s.workflow)),
         _ => {}
     });

@@ -82,9 +82,9 @@ impl From<StoreError> for CliError {
             StoreError::Unavailable(_) => Some("is the database up? `automate doctor` looks at it"),
             StoreError::Busy(_) | StoreError::Conflict(_) | StoreError::LeaseLost => Some("try again in a moment"),
             StoreError::Full(_) => None,
-            StoreError::Corrupt(_) | StoreError::Internal(_) => {
-                Some("`automate doctor` checks the database; if it finds nothing, this is a fault of ours: please report it")
-            }
+            StoreError::Corrupt(_) | StoreError::Internal(_) => Some(
+                "`automate doctor` checks the database; if it finds nothing, this is a fault of ours: please report it",
+            ),
         };
         Self::Failed { message: error.to_string(), hint: hint.map(str::to_owned) }
     }
@@ -112,8 +112,7 @@ impl From<PublishError> for CliError {
         match error {
             PublishError::Store(store) => store.into(),
             PublishError::Invalid(findings) => {
-                let list: Vec<String> =
-                    findings.iter().map(|d| super::output::diagnostic("document", d)).collect();
+                let list: Vec<String> = findings.iter().map(|d| super::output::diagnostic("document", d)).collect();
                 Self::failed(list.join("\n"))
             }
         }

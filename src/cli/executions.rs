@@ -105,7 +105,10 @@ pub(crate) struct ResolveArgs {
 
 /// Does what was asked of executions.
 pub(crate) async fn run(context: Context, command: ExecutionsCommand) -> Result<(), CliError> {
-    let parts = context.open(Role::Tool).await?;
+    // A replay that is waited for is run here, with all that it starts and waits for.
+    let works = matches!(&command, ExecutionsCommand::Replay(args) if args.then.here());
+    let parts = context.open(if works { Role::Worker } else { Role::Tool }).await?;
+    let worker = running::Worker::begin(&parts, works);
     let result = match command {
         ExecutionsCommand::List(args) => list(&parts, args).await,
         ExecutionsCommand::Show(args) => show(&parts, &args).await,
@@ -117,6 +120,7 @@ pub(crate) async fn run(context: Context, command: ExecutionsCommand) -> Result<
         ExecutionsCommand::Replay(args) => replay(&parts, args).await,
         ExecutionsCommand::Resolve(args) => resolve(&parts, args).await,
     };
+    worker.end().await;
     parts.store.close().await;
     result
 }

@@ -60,8 +60,7 @@ pub(crate) async fn run(context: Context, args: MigrateArgs) -> Result<(), CliEr
         MigrateCommand::Status(flag) => {
             let states = database.migration_status().await?;
             if flag.json {
-                let list: Vec<_> =
-                    states.iter().map(|s| json!({ "name": s.name, "applied": s.applied })).collect();
+                let list: Vec<_> = states.iter().map(|s| json!({ "name": s.name, "applied": s.applied })).collect();
                 output::json(&list)?;
             } else {
                 let rows: Vec<Vec<String>> = states

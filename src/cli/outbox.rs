@@ -136,9 +136,8 @@ pub(crate) async fn run(context: Context, command: OutboxCommand) -> Result<(), 
             counted("requeued", count, args.dry_run, args.json)?;
         }
         OutboxCommand::Purge(args) => {
-            let before = args
-                .older_than
-                .map(|hours| automate_core::clock::now() - chrono::TimeDelta::hours(i64::from(hours)));
+            let before =
+                args.older_than.map(|hours| automate_core::clock::now() - chrono::TimeDelta::hours(i64::from(hours)));
             let filter = OutboxFilter { ids: args.ids, status: None, kind: args.kind, before, limit: 0 };
             let count = store.purge(&filter, args.dry_run).await?;
             counted("purged", count, args.dry_run, args.json)?;

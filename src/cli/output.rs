@@ -101,14 +101,14 @@ pub(crate) fn time(at: DateTime<Utc>) -> String {
 #[must_use]
 pub(crate) fn bytes(count: u64) -> String {
     const STEPS: [(&str, u64); 3] = [("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)];
-    STEPS
-        .iter()
-        .find(|(_, size)| count >= *size)
-        .map_or_else(|| format!("{count} B"), |(unit, size)| {
+    STEPS.iter().find(|(_, size)| count >= *size).map_or_else(
+        || format!("{count} B"),
+        |(unit, size)| {
             #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
             let amount = count as f64 / *size as f64;
             format!("{amount:.1} {unit}")
-        })
+        },
+    )
 }
 
 /// A text on one line, cut at that many characters.

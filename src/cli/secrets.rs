@@ -130,9 +130,7 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
             } else {
                 let rows: Vec<Vec<String>> = list
                     .iter()
-                    .map(|s| {
-                        vec![s.key.clone(), s.version.to_string(), s.key_id.clone(), output::time(s.updated_at)]
-                    })
+                    .map(|s| vec![s.key.clone(), s.version.to_string(), s.key_id.clone(), output::time(s.updated_at)])
                     .collect();
                 output::line(output::table(&["KEY", "VERSION", "MASTER KEY", "SET (UTC)"], &rows));
             }

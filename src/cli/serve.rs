@@ -11,6 +11,9 @@ use crate::app::{Parts, Role};
 
 /// How long a start waits for a database that is away.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
+/// A signal this soon after the first is the same wish told twice: timeout(1) and supervisors
+/// signal a process and then its group.
+const SAME_WISH: Duration = Duration::from_millis(500);
 /// The longest pause between two tries.
 const CONNECT_PAUSE: Duration = Duration::from_secs(8);
 
@@ -57,16 +60,23 @@ impl Shutdown {
         let token = CancellationToken::new();
         let fire = token.clone();
         tokio::spawn(async move {
+            let mut first = None;
             loop {
                 tokio::select! {
                     _ = term.recv() => {}
                     _ = int.recv() => {}
                 }
-                if fire.is_cancelled() {
-                    output::note("stopping at once; leases expire and the work is taken up again");
-                    std::process::exit(1);
+                match first {
+                    None => {
+                        first = Some(tokio::time::Instant::now());
+                        fire.cancel();
+                    }
+                    Some(at) if at.elapsed() < SAME_WISH => {}
+                    Some(_) => {
+                        output::note("stopping at once; leases expire and the work is taken up again");
+                        std::process::exit(1);
+                    }
                 }
-                fire.cancel();
             }
         });
         Ok(Self { token })
@@ -83,11 +93,7 @@ pub(crate) async fn announce_drain(token: CancellationToken, drain: Duration) {
 }
 
 /// Opens the database, trying again for a while where it is away; every other fault is final.
-pub(crate) async fn open_with_patience(
-    context: &Context,
-    role: Role,
-    shutdown: &Shutdown,
-) -> Result<Parts, CliError> {
+pub(crate) async fn open_with_patience(context: &Context, role: Role, shutdown: &Shutdown) -> Result<Parts, CliError> {
     let begun = tokio::time::Instant::now();
     let mut pause = Duration::from_millis(500);
     loop {

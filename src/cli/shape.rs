@@ -66,16 +66,40 @@ mod tests {
         assert_eq!(
             keys,
             [
-                "id", "workflow", "version", "status", "trigger", "event_id", "input", "output", "error", "attempt",
-                "created_at", "started_at", "finished_at", "parent_id", "replay_of", "correlation_id", "steps",
+                "id",
+                "workflow",
+                "version",
+                "status",
+                "trigger",
+                "event_id",
+                "input",
+                "output",
+                "error",
+                "attempt",
+                "created_at",
+                "started_at",
+                "finished_at",
+                "parent_id",
+                "replay_of",
+                "correlation_id",
+                "steps",
             ]
         );
         let keys: Vec<&str> = shape["steps"][0].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(
             keys,
             [
-                "id", "path", "uses", "status", "attempt", "idempotency_key", "input", "output", "error",
-                "started_at", "finished_at",
+                "id",
+                "path",
+                "uses",
+                "status",
+                "attempt",
+                "idempotency_key",
+                "input",
+                "output",
+                "error",
+                "started_at",
+                "finished_at",
             ]
         );
         assert_eq!(shape["trigger"]["kind"], "webhook");

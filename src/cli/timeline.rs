@@ -74,9 +74,9 @@ impl Story {
         let event = self.event.as_ref().map(|e| e.event_type.clone());
         match word("kind").as_deref() {
             Some("webhook") => {
-                let path = word("path").or_else(|| word("key")).or_else(|| {
-                    event.and_then(|t| t.strip_prefix("webhook.").map(str::to_owned))
-                });
+                let path = word("path")
+                    .or_else(|| word("key"))
+                    .or_else(|| event.and_then(|t| t.strip_prefix("webhook.").map(str::to_owned)));
                 format!("started by a webhook{}", path.map(|p| format!(" to /hooks/…/{p}")).unwrap_or_default())
             }
             Some("event") => format!("started by the event {}", event.unwrap_or_else(|| "(gone)".into())),
@@ -106,7 +106,14 @@ impl Story {
             };
             let fields = log.fields.as_ref().map(|f| format!(" {f}")).unwrap_or_default();
             let text = format!("{level}“{}”{}", cut(&log.message, SHOWN), cut(&fields, SHOWN));
-            entries.push(self.entry(log.at, format!("log/{}/{}/{n}", log.path, log.attempt), ' ', &log.path, "says", &text));
+            entries.push(self.entry(
+                log.at,
+                format!("log/{}/{}/{n}", log.path, log.attempt),
+                ' ',
+                &log.path,
+                "says",
+                &text,
+            ));
         }
         entries.sort_by_key(|e| e.at);
         entries
@@ -121,7 +128,7 @@ impl Story {
         for failed in &step.attempts {
             let again = failed
                 .retry_at
-                .map(|at| format!("; tried again after {}", length(between(failed.finished_at, at))))
+                .map(|at| format!("; next attempt due after {}", length(between(failed.finished_at, at))))
                 .unwrap_or_default();
             let text = format!(
                 "attempt {} failed after {}: {} {}{again}",
@@ -156,9 +163,8 @@ impl Story {
         let began = step.started_at.unwrap_or(self.execution.created_at);
         let took = length(between(began, ended));
         let last = step.attempts.last();
-        let why = || {
-            step.error.as_ref().map_or_else(String::new, |e| format!(": {} {}", e.code, cut(&e.message, SHOWN)))
-        };
+        let why =
+            || step.error.as_ref().map_or_else(String::new, |e| format!(": {} {}", e.code, cut(&e.message, SHOWN)));
         Some(match step.status {
             StepStatus::Pending => return None,
             StepStatus::Completed if step.uses == "wait" => ('✓', ended, format!("waited {took}")),
@@ -321,7 +327,8 @@ pub(crate) mod tests {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         assert!(lines[1].starts_with("started by a webhook to /hooks/…/orders"), "{text}");
         let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("`{part}` is missing in\n{text}"));
-        let failed = place("attempt 1 failed after 6 ms: UPSTREAM_5XX the server answered 503; tried again after 200 ms");
+        let failed =
+            place("attempt 1 failed after 6 ms: UPSTREAM_5XX the server answered 503; next attempt due after 200 ms");
         let done = place("done on attempt 2 (227 ms in all)");
         let skipped = place("skipped: its condition was false");
         assert!(failed < done && done < skipped, "{text}");

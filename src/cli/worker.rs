@@ -33,6 +33,11 @@ impl WorkerArgs {
 
 /// Works until asked to stop, then drains.
 pub(crate) async fn run(context: Context, _args: WorkerArgs) -> Result<(), CliError> {
+    let known = context.app.queues();
+    if let Some(unknown) = context.config().worker.queues.iter().find(|queue| !known.contains(queue)) {
+        return Err(CliError::usage(format!("there is no queue `{unknown}`"))
+            .hint(format!("this program handles: {}", known.join(", "))));
+    }
     let shutdown = Shutdown::listen()?;
     let parts = super::serve::open_with_patience(&context, Role::Worker, &shutdown).await?;
     output::line(format!(

@@ -179,9 +179,10 @@ async fn export(parts: &Parts, args: ExportArgs) -> Result<(), CliError> {
         None => current(parts, &args.workflow).await?,
     };
     let text = if args.json {
-        let (document, _) = parts.engine.validate(&source).map_err(|findings| {
-            CliError::failed(files::findings(&args.workflow, &findings))
-        })?;
+        let (document, _) = parts
+            .engine
+            .validate(&source)
+            .map_err(|findings| CliError::failed(files::findings(&args.workflow, &findings)))?;
         serde_json::to_string_pretty(&document.value).map_err(|e| CliError::failed(e.to_string()))?
     } else {
         source

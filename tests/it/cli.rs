@@ -41,7 +41,8 @@ impl Server {
         let mut child = project.command(&["serve", "--bind", "127.0.0.1:0"]).stderr(Stdio::inherit()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split_whitespace().find_map(|w| w.strip_prefix("http://")).unwrap_or_else(|| panic!("{line}"));
+        let address =
+            line.split_whitespace().find_map(|w| w.strip_prefix("http://")).unwrap_or_else(|| panic!("{line}"));
         let address = address.to_owned();
         (Self(child), address)
     }
@@ -215,7 +216,12 @@ fn findings_name_file_line_column_code_and_path_and_exit_with_1() {
     let file = project.write("bad.yaml", "workflow: bad\non: [ { manual: true } ]\nsteps:\n  - { id: a, uses: http.reqest, with: {} }\n  - { id: a, uses: log.write, with: { message: \"{{ oops\" } }\n");
     let answer = project.run(&["workflow", "validate", &file]).exits(1);
     let line = answer.out.lines().find(|l| l.contains("/steps/0/uses")).unwrap_or_else(|| panic!("{}", answer.out));
-    assert!(line.starts_with("bad.yaml:4:") && line.contains(": error ") && line.contains("http.request"), "{line}");
+    assert!(
+        line.starts_with("bad.yaml:4:")
+            && line.contains(": error UNKNOWN_ACTION ")
+            && line.contains("did you mean `request`?"),
+        "{line}"
+    );
     assert!(answer.out.lines().filter(|l| l.contains(": error ")).count() >= 3, "{}", answer.out);
     let _ = project.run(&["workflow", "import", &file]).exits(1);
     assert_eq!(project.run(&["workflow", "list", "--json"]).exits(0).json()["results"], Value::Array(Vec::new()));

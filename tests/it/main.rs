@@ -6,5 +6,6 @@ mod cli;
 mod databases;
 mod engine;
 mod outbox;
+mod secrets;
 mod store;
 mod webhooks;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use automate_connectors::verify::{self, DEFAULT_TOLERANCE, Signed, Verified, VerifyError};
+use automate_connectors::verify::{self, Signed, Verified, VerifyError};
 use automate_core::document::definition::{Verify, VerifyScheme};
 use automate_core::limits;
 use automate_core::runtime::WebhookEndpoint;
@@ -58,7 +58,7 @@ pub(super) async fn verify(
                 }
             }
         }
-        match check(received, &target.verify, &secrets, received.at) {
+        match check(received, &target.verify, &secrets, state.inner.settings.tolerance, received.at) {
             Ok(verified) => {
                 found.targets.push(n);
                 if scheme != VerifyScheme::None && found.signed_by.is_none() {
@@ -105,10 +105,11 @@ fn check(
     received: &Received,
     how: &Verify,
     secrets: &[SecretValue],
+    default_tolerance: Duration,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<Verified, VerifyError> {
     let signed = Signed { headers: &received.headers, body: &received.body };
     let secrets: Vec<&str> = secrets.iter().map(SecretValue::expose_secret).collect();
-    let tolerance = how.tolerance.unwrap_or(DEFAULT_TOLERANCE);
+    let tolerance = how.tolerance.unwrap_or(default_tolerance);
     verify::verify(how.scheme, &signed, &secrets, how.header.as_deref(), tolerance, now)
 }

@@ -13,7 +13,7 @@ use automate_core::secrets::SecretValue;
 use automate_core::status::Effect;
 use chrono::{DateTime, Utc};
 use http::header::{HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
@@ -222,21 +222,13 @@ impl ActionContext {
     /// # Errors
     /// As [`Self::send_ok`]; `INVALID_OUTPUT` where the answer is not JSON.
     pub async fn post_json(&self, url: url::Url, token: Option<&str>, body: &Value) -> Result<Value> {
-        let what = format!("POST {}", shown_url(&url));
         let mut request = HttpRequest::new(http::Method::POST, url)
             .body("application/json; charset=utf-8", body.to_string())
             .header(http::header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(token) = token {
-            let value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
-                ConnectorError::config_invalid("the token has characters that a header cannot carry")
-            })?;
-            request = request.sensitive_header(http::header::AUTHORIZATION, value);
+            request = request.bearer(token)?;
         }
-        let response = self.send_ok(request).await?;
-        serde_json::from_slice(&response.body).map_err(|_| {
-            ConnectorError::new(ErrorCode::InvalidOutput, format!("{what} answered with something that is not JSON"))
-                .with_details(json!({ "status": response.status.as_u16() }))
-        })
+        self.send_ok(request).await?.json()
     }
 
     pub(crate) fn scrubber(&self) -> Scrubber {

@@ -5,12 +5,15 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use automate_core::error::ErrorCode;
 use automate_core::ids::TenantId;
 use automate_core::limits;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use url::Url;
+
+use super::error::ConnectorError;
 
 /// Sends HTTP requests on behalf of actions.
 ///
@@ -73,6 +76,22 @@ impl HttpRequest {
             max_redirects: 0,
             tenant_id: None,
         }
+    }
+
+    /// A GET.
+    #[must_use]
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    /// The same, with `Authorization: Bearer …`, never shown.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` where the token has characters that a header cannot carry.
+    pub fn bearer(self, token: &str) -> Result<Self, ConnectorError> {
+        let value = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| ConnectorError::config_invalid("the token has characters that a header cannot carry"))?;
+        Ok(self.sensitive_header(http::header::AUTHORIZATION, value))
     }
 
     /// The same, with a header that replaces one of that name.
@@ -142,6 +161,17 @@ impl HttpResponse {
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         Self { status, headers, body }
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// `INVALID_OUTPUT` where it is not JSON.
+    pub fn json(&self) -> Result<serde_json::Value, ConnectorError> {
+        serde_json::from_slice(&self.body).map_err(|_| {
+            ConnectorError::new(ErrorCode::InvalidOutput, "the service answered with something that is not JSON")
+                .with_details(serde_json::json!({ "status": self.status.as_u16() }))
+        })
     }
 
     /// A header's value, where it is there and text.

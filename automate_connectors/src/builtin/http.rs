@@ -8,9 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::base::http::shown_url;
-use crate::base::{
-    ActionContext, ConnectionField, ConnectionSpec, Connector, ConnectorError, Result, TypedAction,
-};
+use crate::base::{ActionContext, ConnectionField, ConnectionSpec, Connector, ConnectorError, Result, TypedAction};
 use input::Request;
 pub(super) use input::parse_url;
 
@@ -76,9 +74,7 @@ async fn request(ctx: &ActionContext, input: Request) -> Result<Answer> {
     let status = response.status.as_u16();
     let fine = if expected.is_empty() { response.status.is_success() } else { expected.contains(&status) };
     if !fine {
-        let error = ConnectorError::from_response(&what, &response, ctx.now());
-        // A status of 2xx or 3xx that was not expected is the workflow's to handle, not to retry.
-        return Err(error);
+        return Err(ConnectorError::from_response(&what, &response, ctx.now()));
     }
     Ok(answer::read(&response))
 }

@@ -99,8 +99,11 @@ async fn a_log_line_reaches_the_log_of_the_step() {
 #[tokio::test]
 async fn a_slack_message_goes_out_with_the_token_of_its_connection() {
     let server = MisbehavingServer::start().await.unwrap();
-    let connections = FixedConnections::default()
-        .with("slack", "default", &[("token", "xoxb-default"), ("base_url", &server.url("/api/"))]);
+    let connections = FixedConnections::default().with(
+        "slack",
+        "default",
+        &[("token", "xoxb-default"), ("base_url", &server.url("/api/"))],
+    );
     let bed = TestBed::over(server, vec![Arc::new(Slack)], connections);
     bed.server.always(Behaviour::json(&json!({ "ok": true, "channel": "C1", "ts": "1.2" })));
     let output = bed.run("slack.post_message", json!({ "channel": "#sales", "text": "hello" })).await;

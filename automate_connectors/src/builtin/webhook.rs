@@ -11,9 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::http::parse_url;
 use crate::base::http::{HttpRequest, shown_url};
-use crate::base::{
-    ActionContext, ConnectionField, ConnectionSpec, Connector, ConnectorError, Result, TypedAction,
-};
+use crate::base::{ActionContext, ConnectionField, ConnectionSpec, Connector, ConnectorError, Result, TypedAction};
 use crate::verify::{MAX_ID_BYTES, sign_standard};
 
 /// Bytes of the receiver's answer that are read; its body says nothing that matters.
@@ -92,9 +90,8 @@ async fn send(ctx: &ActionContext, input: Send) -> Result<Sent> {
     let id = delivery_id(ctx.idempotency_key());
     let signature = sign_standard(secret, &id, now, body.as_bytes())
         .map_err(|_| ConnectorError::config_invalid("the secret cannot sign: use `whsec_` and base64, or any text"))?;
-    let header = |text: &str| {
-        HeaderValue::from_str(text).map_err(|_| ConnectorError::internal("a webhook header is not valid"))
-    };
+    let header =
+        |text: &str| HeaderValue::from_str(text).map_err(|_| ConnectorError::internal("a webhook header is not valid"));
     let what = format!("POST {}", shown_url(&url));
     let mut request = HttpRequest::new(Method::POST, url)
         .body("application/json", body)

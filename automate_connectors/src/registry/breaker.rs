@@ -55,7 +55,13 @@ impl Breakers {
     ///
     /// # Errors
     /// `UPSTREAM_5XX` with the time to wait while the circuit is open.
-    pub(crate) fn enter(&self, tenant: TenantId, connector: &str, url: &Url, now: DateTime<Utc>) -> Result<Circuit<'_>> {
+    pub(crate) fn enter(
+        &self,
+        tenant: TenantId,
+        connector: &str,
+        url: &Url,
+        now: DateTime<Utc>,
+    ) -> Result<Circuit<'_>> {
         let key = (tenant, connector.to_owned(), url.origin().ascii_serialization());
         let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
         let mut probing = false;

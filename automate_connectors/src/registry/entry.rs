@@ -57,8 +57,9 @@ impl Entry {
             if !is_name(&trigger.name) {
                 return Err(format!("the trigger `{}` has no valid name; {NAME_RULE}", trigger.name));
             }
-            Schema::compile(&trigger.payload_schema)
-                .map_err(|reason| format!("the payload schema of the trigger `{}` is not valid: {reason}", trigger.name))?;
+            Schema::compile(&trigger.payload_schema).map_err(|reason| {
+                format!("the payload schema of the trigger `{}` is not valid: {reason}", trigger.name)
+            })?;
         }
         let permits = connector.max_concurrency().map(|most| Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self { connector, origin: origin.to_owned(), actions, triggers, connection, permits })

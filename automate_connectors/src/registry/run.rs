@@ -38,12 +38,9 @@ impl ActionRunner for ConnectorRegistry {
             biased;
             outcome = perform => outcome,
             () = cancel.cancelled() => Err(ConnectorError::new(ErrorCode::Cancelled, "the step was cancelled")),
-            () = deadline => Err(ConnectorError::new(
-                ErrorCode::Timeout,
-                format!("`{name}` did not end within {} ms", remaining.as_millis()),
-            )),
+            () = deadline => Err(out_of_time(&name, remaining, effect, sent.load(Ordering::Relaxed))),
         };
-        outcome.map_err(StepError::from).map_err(|error| after_effect(error, effect, sent.load(Ordering::Relaxed)))
+        outcome.map_err(StepError::from)
     }
 }
 
@@ -65,7 +62,9 @@ impl ConnectorRegistry {
                 Ok(output)
             }),
             // The payload of a panic may quote data, so that it is not shown.
-            Err(_) => Err(ConnectorError::internal(format!("`{}` panicked; this is a fault of the connector", call.uses))),
+            Err(_) => {
+                Err(ConnectorError::internal(format!("`{}` panicked; this is a fault of the connector", call.uses)))
+            }
         };
         let scrubber = ctx.scrubber();
         if scrubber.is_empty() {
@@ -125,8 +124,7 @@ impl ConnectorRegistry {
     ) -> ActionContext {
         let is_shown =
             |name: &str| entry.connection.iter().flat_map(|spec| &spec.fields).any(|f| f.name == name && !f.secret);
-        let secrets =
-            connection.values().filter(|(name, _)| !is_shown(name)).map(|(_, value)| value.clone()).collect();
+        let secrets = connection.values().filter(|(name, _)| !is_shown(name)).map(|(_, value)| value.clone()).collect();
         ActionContext::new(ContextParts {
             connector: entry.connector.key().to_owned(),
             effect: action.meta.effect,
@@ -163,11 +161,13 @@ impl ConnectorRegistry {
 
 /// For an action that must not be repeated, running out of time after something was sent leaves
 /// open whether it happened.
-fn after_effect(error: StepError, effect: Effect, sent: bool) -> StepError {
-    if effect == Effect::Once && sent && error.code == ErrorCode::Timeout {
-        return StepError::new(ErrorCode::OutcomeUnknown, format!("{}, and may have had its effect", error.message));
+fn out_of_time(name: &str, after: Duration, effect: Effect, sent: bool) -> ConnectorError {
+    let message = format!("`{name}` did not end within {} ms", after.as_millis());
+    if effect == Effect::Once && sent {
+        ConnectorError::new(ErrorCode::OutcomeUnknown, format!("{message}, and may have had its effect"))
+    } else {
+        ConnectorError::new(ErrorCode::Timeout, message)
     }
-    error
 }
 
 /// Whether the output is small enough to be stored.

@@ -65,7 +65,9 @@ impl Connector for Odd {
                 let token = ctx.connection().require("token")?.to_owned();
                 ctx.info(format!("using {token}"));
                 match input["fail"] == true {
-                    true => Err(ConnectorError::invalid_input(format!("bad {token}")).with_details(json!({ "t": token }))),
+                    true => {
+                        Err(ConnectorError::invalid_input(format!("bad {token}")).with_details(json!({ "t": token })))
+                    }
                     false => Ok(json!({ "answer": format!("<{token}>") })),
                 }
             }

@@ -103,11 +103,7 @@ impl TestBed {
 
     /// A bed over a server that runs already, for connections that name its address.
     #[must_use]
-    pub fn over(
-        server: MisbehavingServer,
-        connectors: Vec<Arc<dyn Connector>>,
-        connections: FixedConnections,
-    ) -> Self {
+    pub fn over(server: MisbehavingServer, connectors: Vec<Arc<dyn Connector>>, connections: FixedConnections) -> Self {
         let mut registry = ConnectorRegistry::new(Arc::new(PlainHttp), Arc::new(connections));
         for connector in connectors {
             registry.add(connector);

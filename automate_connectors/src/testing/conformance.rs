@@ -148,8 +148,7 @@ impl Kit {
                 bad.push(Value::Object(unknown));
             }
             for input in bad {
-                let error =
-                    self.expect_error(self.run(&bed, &spec.name, input.clone(), Duration::from_secs(5)).await);
+                let error = self.expect_error(self.run(&bed, &spec.name, input.clone(), Duration::from_secs(5)).await);
                 assert_eq!(error.code, ErrorCode::InvalidInput, "`{}` with {input}: {error}", spec.name);
                 assert!(!error.retryable, "`{}`: a retry cannot help", spec.name);
             }

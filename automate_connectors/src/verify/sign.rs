@@ -74,10 +74,9 @@ pub fn sign(
             pair("webhook-signature", sign_standard(secret, id, at, body)?),
         ],
         VerifyScheme::Stripe => vec![pair("stripe-signature", sign_stripe(secret, at, body))],
-        VerifyScheme::Github => vec![
-            pair("x-github-delivery", id.to_owned()),
-            pair("x-hub-signature-256", sign_github(secret, body)),
-        ],
+        VerifyScheme::Github => {
+            vec![pair("x-github-delivery", id.to_owned()), pair("x-hub-signature-256", sign_github(secret, body))]
+        }
         VerifyScheme::Slack => vec![
             pair("x-slack-request-timestamp", at.timestamp().to_string()),
             pair("x-slack-signature", sign_slack(secret, at, body)),

@@ -8,13 +8,8 @@ use super::*;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BODY: &[u8] = br#"{"id": "evt_1", "amount": 100}"#;
-const SIGNED: [VerifyScheme; 5] = [
-    VerifyScheme::Hmac,
-    VerifyScheme::Standard,
-    VerifyScheme::Stripe,
-    VerifyScheme::Github,
-    VerifyScheme::Slack,
-];
+const SIGNED: [VerifyScheme; 5] =
+    [VerifyScheme::Hmac, VerifyScheme::Standard, VerifyScheme::Stripe, VerifyScheme::Github, VerifyScheme::Slack];
 const TIMED: [VerifyScheme; 3] = [VerifyScheme::Standard, VerifyScheme::Stripe, VerifyScheme::Slack];
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -53,10 +48,8 @@ fn check(scheme: VerifyScheme, pairs: &[(String, String)], body: &[u8]) -> Resul
 
 #[test]
 fn the_vectors_of_the_providers_hold() {
-    let github = pairs(&[(
-        "x-hub-signature-256",
-        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
-    )]);
+    let github =
+        pairs(&[("x-hub-signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")]);
     check_at(VerifyScheme::Github, &github, b"Hello, World!", &["It's a Secret to Everybody"], now()).unwrap();
 
     let standard = pairs(&[
@@ -149,7 +142,9 @@ fn w2_no_flipped_bit_passes() {
 
 fn hex_case_only(before: &str, after: &[u8]) -> bool {
     let digits = before.rsplit('=').next().unwrap_or(before);
-    digits.len() == 64 && before.len() == after.len() && before.as_bytes()[..before.len() - 64] == after[..before.len() - 64]
+    digits.len() == 64
+        && before.len() == after.len()
+        && before.as_bytes()[..before.len() - 64] == after[..before.len() - 64]
         && before.as_bytes().eq_ignore_ascii_case(after)
 }
 
@@ -240,10 +235,7 @@ fn w6_a_weaker_scheme_is_no_substitute() {
     let sha1 = pairs(&[("x-hub-signature", "sha1=0123456789012345678901234567890123456789")]);
     assert!(check(VerifyScheme::Github, &sha1, BODY).is_err());
     let stripe = sign_stripe(SECRET, now(), BODY).replace("v1=", "v0=");
-    assert_eq!(
-        check(VerifyScheme::Stripe, &pairs(&[("stripe-signature", &stripe)]), BODY),
-        Err(VerifyError::Mismatch)
-    );
+    assert_eq!(check(VerifyScheme::Stripe, &pairs(&[("stripe-signature", &stripe)]), BODY), Err(VerifyError::Mismatch));
     let slack = sign_slack(SECRET, now(), BODY).replace("v0=", "none=");
     let slack = pairs(&[("x-slack-request-timestamp", "1700000000"), ("x-slack-signature", &slack)]);
     assert!(check(VerifyScheme::Slack, &slack, BODY).is_err());
@@ -264,10 +256,7 @@ fn w6_a_weaker_scheme_is_no_substitute() {
         }
         // An empty secret would let everybody sign.
         for none in [&[][..], &[""][..]] {
-            assert!(matches!(
-                check_at(scheme, &signed(scheme), BODY, none, now()),
-                Err(VerifyError::NoSecret { .. })
-            ));
+            assert!(matches!(check_at(scheme, &signed(scheme), BODY, none, now()), Err(VerifyError::NoSecret { .. })));
         }
     }
 }
@@ -282,12 +271,12 @@ fn w7_a_timestamp_outside_the_tolerance_is_refused() {
         }
         for text in ["soon", "-1", "+1700000000", "9223372036854775808", "1.7e9", "", "1700000000.5", "0x10", " "] {
             let bad = match scheme {
-                VerifyScheme::Stripe => {
-                    pairs(&[("stripe-signature", &format!("t={text},v1={}", "0".repeat(64)))])
-                }
+                VerifyScheme::Stripe => pairs(&[("stripe-signature", &format!("t={text},v1={}", "0".repeat(64)))]),
                 _ => {
                     let mut bad = signed(scheme);
-                    bad.iter_mut().filter(|(name, _)| name.ends_with("timestamp")).for_each(|p| text.clone_into(&mut p.1));
+                    bad.iter_mut()
+                        .filter(|(name, _)| name.ends_with("timestamp"))
+                        .for_each(|p| text.clone_into(&mut p.1));
                     bad
                 }
             };
@@ -296,14 +285,8 @@ fn w7_a_timestamp_outside_the_tolerance_is_refused() {
         }
     }
     let request = Signed { headers: &headers(&signed(VerifyScheme::Slack)), body: BODY };
-    let narrow = verify(
-        VerifyScheme::Slack,
-        &request,
-        &[SECRET],
-        None,
-        Duration::from_secs(10),
-        now() + TimeDelta::seconds(11),
-    );
+    let narrow =
+        verify(VerifyScheme::Slack, &request, &[SECRET], None, Duration::from_secs(10), now() + TimeDelta::seconds(11));
     assert_eq!(narrow, Err(VerifyError::TimestampOutside { off_by: 11, tolerance: 10 }));
 }
 

@@ -42,7 +42,14 @@ mod tests {
     use super::*;
 
     fn policy() -> Retry {
-        Retry { max_attempts: 5, initial: Duration::from_secs(1), factor: 2.0, max: Duration::from_secs(5), jitter: false, on: vec![] }
+        Retry {
+            max_attempts: 5,
+            initial: Duration::from_secs(1),
+            factor: 2.0,
+            max: Duration::from_secs(5),
+            jitter: false,
+            on: vec![],
+        }
     }
 
     #[test]

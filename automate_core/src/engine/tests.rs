@@ -431,7 +431,9 @@ fn pure_steps_need_no_record_of_their_own_and_running_ones_are_left_for_later() 
 #[test]
 fn the_machine_is_deterministic() {
     let run = || {
-        let mut b = Bench::new("steps:\n  - {id: a, uses: idem.x}\n  - {id: b, uses: pure.x, with: {v: '{{ steps.a.output }}'}}");
+        let mut b = Bench::new(
+            "steps:\n  - {id: a, uses: idem.x}\n  - {id: b, uses: pure.x, with: {v: '{{ steps.a.output }}'}}",
+        );
         let mut all = vec![format!("{:?}", b.take(Happening::Begin))];
         all.push(format!("{:?}", b.ok("a", json!({"z": 1, "a": [1, 2]}))));
         b.ok("b", json!(2));

@@ -74,7 +74,13 @@ impl Active {
     }
 
     /// Takes note of an item that this process holds, claimed at `claimed_at`.
-    pub(super) fn hold(&self, claim: Claim, execution: Option<ExecutionId>, claimed_at: Instant, lease: Duration) -> Arc<Held> {
+    pub(super) fn hold(
+        &self,
+        claim: Claim,
+        execution: Option<ExecutionId>,
+        claimed_at: Instant,
+        lease: Duration,
+    ) -> Arc<Held> {
         let held = Arc::new(Held {
             claim,
             execution,

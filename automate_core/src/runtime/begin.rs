@@ -40,15 +40,18 @@ impl Engine {
     ) -> Run {
         see_execution(&mut context, new.id, &definition, new.version, &new.created_at.to_rfc3339(), 1);
         context.set_inputs(input.unwrap_or(&Value::Object(serde_json::Map::new())));
-        let mut state = State::new(&definition.plan, new.id.to_string(), context);
-        // The accepting transaction stored both.
-        state.status = crate::status::ExecutionStatus::Running;
-        state.started_at = Some(new.created_at);
+        let state = State::new(&definition.plan, new.id.to_string(), context);
         Run { held, definition, about, state, first: Happening::Begin }
     }
 
     /// Goes on with a claimed execution, from what is on record.
-    pub(super) async fn resume(&self, held: Arc<Held>, claimed: ClaimedItem, id: ExecutionId, loaded: Result<LoadedExecution, StoreError>) {
+    pub(super) async fn resume(
+        &self,
+        held: Arc<Held>,
+        claimed: ClaimedItem,
+        id: ExecutionId,
+        loaded: Result<LoadedExecution, StoreError>,
+    ) {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) => return self.unreadable(&held, &claimed, id, &error).await,
@@ -88,7 +91,12 @@ impl Engine {
             .transpose()?;
         let mut context = match &loaded.event {
             Some(event) => self.stored_event_context(event)?,
-            None => self.manual_context(execution.tenant_id, execution.id, input.as_ref(), &execution.created_at.to_rfc3339()),
+            None => self.manual_context(
+                execution.tenant_id,
+                execution.id,
+                input.as_ref(),
+                &execution.created_at.to_rfc3339(),
+            ),
         };
         let started = execution.started_at.unwrap_or(execution.created_at).to_rfc3339();
         let attempt = u32::try_from(execution.attempt).unwrap_or(1);
@@ -115,7 +123,6 @@ impl Engine {
             workflow: execution.workflow.clone(),
             version: execution.version,
             correlation_id: execution.correlation_id.clone(),
-            event_id: execution.event_id,
             depth: loaded.event.as_ref().map_or(0, |event| event.depth),
         };
         if execution.cancel_requested_at.is_some() {
@@ -124,7 +131,7 @@ impl Engine {
         Ok(Run { held, definition, about, state, first: Happening::Resume })
     }
 
-    fn stored_event_context(&self, event: &EventRecord) -> Result<Context, StoreError> {
+    pub(super) fn stored_event_context(&self, event: &EventRecord) -> Result<Context, StoreError> {
         let payload: Value = stored_json(&event.payload, || format!("event {}, column `payload`", event.id))?;
         let headers: Option<Value> = event
             .headers
@@ -208,7 +215,14 @@ pub(super) struct EventView<'a> {
     pub(super) headers: &'a Value,
 }
 
-fn see_execution(context: &mut Context, id: ExecutionId, definition: &Definition, version: i32, started_at: &str, attempt: u32) {
+fn see_execution(
+    context: &mut Context,
+    id: ExecutionId,
+    definition: &Definition,
+    version: i32,
+    started_at: &str,
+    attempt: u32,
+) {
     let plan = &definition.plan;
     context.set_execution(&id.to_string(), &plan.title, &plan.workflow, version, started_at, attempt);
 }

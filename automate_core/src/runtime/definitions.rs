@@ -65,17 +65,18 @@ impl Engine {
             return Ok(definition);
         }
         let version = self.ports().store.version(id).await?;
-        let document = document::parse(&version.document).map_err(|problems| {
+        // The source, not the canonical form: values of a `set` see those written before them.
+        let document = document::parse(&version.source).map_err(|problems| {
             let first = problems.first().map(|p| p.message.clone()).unwrap_or_default();
             StoreError::Corrupt(format!("version {id} does not parse: {first}"))
         })?;
         let plan = Plan::compile(&document.workflow, &self.ports().expressions, self.ports().actions.as_ref())?;
         let inputs = match &document.workflow.inputs {
             None => None,
-            Some(schema) => Some(jsonschema::validator_for(schema).map_err(|error| PlanError {
-                path: "inputs".to_owned(),
-                message: error.to_string(),
-            })?),
+            Some(schema) => Some(
+                jsonschema::validator_for(schema)
+                    .map_err(|error| PlanError { path: "inputs".to_owned(), message: error.to_string() })?,
+            ),
         };
         let definition = Arc::new(Definition { plan, inputs });
         self.inner.definitions.put(id, definition.clone());

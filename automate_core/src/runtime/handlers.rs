@@ -34,7 +34,9 @@ impl Engine {
                 let at = self.ports().clock.now() + TimeDelta::from_std(delay).unwrap_or_default();
                 store.mark_retry(held.claim, at, &code, &message).await.map(|_| ())
             }
-            Err(HandlerError::Dead { code, message }) => store.mark_failed(held.claim, &code, &message).await.map(|_| ()),
+            Err(HandlerError::Dead { code, message }) => {
+                store.mark_failed(held.claim, &code, &message).await.map(|_| ())
+            }
         };
         if let Err(error) = marked {
             tracing::warn!(item = %claimed.item.id, kind = %claimed.item.kind, %error,
@@ -43,7 +45,12 @@ impl Engine {
         self.inner.active.let_go(&held);
     }
 
-    async fn guarded(&self, held: &Held, handler: Arc<dyn OutboxHandler>, claimed: &ClaimedItem) -> Result<(), HandlerError> {
+    async fn guarded(
+        &self,
+        held: &Held,
+        handler: Arc<dyn OutboxHandler>,
+        claimed: &ClaimedItem,
+    ) -> Result<(), HandlerError> {
         let work = AssertUnwindSafe(handler.handle(&claimed.item)).catch_unwind();
         tokio::select! {
             result = work => result.unwrap_or_else(|_| {

@@ -1,7 +1,9 @@
 //! The ways in: webhook deliveries, events, and runs by hand. Each is one transaction.
 
+mod accepting;
+mod by_hand;
+
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -19,10 +21,8 @@ use crate::expr::Context;
 use crate::ids::{EventId, ExecutionId, OutboxId, TenantId};
 use crate::limits;
 use crate::outbox::DEFAULT_PRIORITY;
-use crate::signals::{EventSignal, Signal};
 use crate::store::{
-    Accept, Accepted, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewLease, NewWebhookRequest, StoreError,
-    TriggerRecord,
+    Accept, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewWebhookRequest, StoreError, TriggerRecord,
 };
 
 /// How long an accept waits for a free slot before the execution goes to the queue instead. Waiting
@@ -160,7 +160,6 @@ pub struct Received {
     pub duplicate: bool,
 }
 
-
 impl From<DefinitionError> for IntakeError {
     fn from(error: DefinitionError) -> Self {
         match error {
@@ -180,12 +179,10 @@ struct Start {
     permit: Option<Slot>,
 }
 
-/// Room to run at once.
-enum Slot {
-    /// One of the worker's.
-    Free(OwnedSemaphorePermit),
-    /// Asked for by the caller, beyond the worker's slots.
-    Extra,
+/// Room to run at once: one of the worker's slots, held until the run is over, or none of them
+/// where the caller asked to run it here beyond them.
+struct Slot {
+    _held: Option<OwnedSemaphorePermit>,
 }
 
 /// What starts executions: an event with what is known about it.
@@ -308,7 +305,12 @@ impl Engine {
     }
 
     /// What the end of an execution accepts in its own transaction, where a workflow listens.
-    pub(super) async fn accept_of_core_event(&self, about: &About, event_type: &str, payload: impl FnOnce() -> Value) -> Vec<Accept> {
+    pub(super) async fn accept_of_core_event(
+        &self,
+        about: &About,
+        event_type: &str,
+        payload: impl FnOnce() -> Value,
+    ) -> Vec<Accept> {
         let depth = about.depth + 1;
         let snapshot = match self.triggers().await {
             Ok(snapshot) => snapshot,
@@ -354,75 +356,6 @@ impl Engine {
                 Vec::new()
             }
         }
-    }
-
-    /// Starts a workflow by hand.
-    pub async fn start(&self, request: StartRequest) -> Result<ExecutionId, IntakeError> {
-        let store = &self.ports().store;
-        let workflow = store.workflow(request.tenant_id, &request.workflow).await.map_err(named)?;
-        let (version_id, version) = match request.version {
-            None => match (workflow.live_version_id, workflow.live_version) {
-                (Some(id), Some(number)) => (id, number),
-                _ => {
-                    return Err(IntakeError::NotFound(format!(
-                        "workflow `{}` has no published version; publish it with `automate workflow publish`",
-                        request.workflow
-                    )));
-                }
-            },
-            Some(number) => {
-                let versions = store.versions(request.tenant_id, &request.workflow).await?;
-                let found = versions.iter().find(|v| v.number == number);
-                let found = found
-                    .ok_or_else(|| IntakeError::NotFound(format!("workflow `{}` has no version {number}", request.workflow)))?;
-                (found.id, number)
-            }
-        };
-        let definition = self.definition(version_id).await?;
-        check_input(&definition, request.input.as_ref())?;
-        let trigger = json!({ "kind": "manual", "source": request.source });
-        let mut new = self.new_execution(version, request.correlation_id.clone(), &trigger);
-        new.workflow_id = workflow.id;
-        new.workflow = workflow.slug;
-        new.version_id = version_id;
-        self.start_by_hand(request.tenant_id, definition, new, request.input, request.run_here).await
-    }
-
-    /// Starts an ended execution again as a new one that is linked to it, with the same event and
-    /// input, or with another input. It runs the version that the first one ran.
-    pub async fn replay(
-        &self,
-        tenant: TenantId,
-        id: ExecutionId,
-        input: Option<Value>,
-        run_here: bool,
-    ) -> Result<ExecutionId, IntakeError> {
-        let store = &self.ports().store;
-        let old = store.execution(tenant, id).await.map_err(named)?;
-        let definition = self.definition(old.version_id).await?;
-        let input = match input {
-            Some(input) => {
-                check_input(&definition, Some(&input))?;
-                Some(input)
-            }
-            None => {
-                let text = match (&old.input, old.event_id) {
-                    (Some(input), _) => Some(input.clone()),
-                    (None, Some(event)) => Some(store.event(tenant, event).await?.payload),
-                    (None, None) => None,
-                };
-                text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
-                    IntakeError::Store(StoreError::Corrupt(format!("the input of execution {id} does not parse: {error}")))
-                })?
-            }
-        };
-        let trigger = json!({ "kind": "replay", "of": id });
-        let mut new = self.new_execution(old.version, old.correlation_id.clone(), &trigger);
-        new.workflow_id = old.workflow_id;
-        new.workflow = old.workflow;
-        new.version_id = old.version_id;
-        new.replay_of = Some(id);
-        self.start_by_hand(tenant, definition, new, input, run_here).await
     }
 
     /// Waits until an execution has ended; `None` where it has not within the timeout.
@@ -480,7 +413,8 @@ impl Engine {
             if !matches_filter(trigger, record, &context) {
                 continue;
             }
-            let failed = |message: String| IntakeError::Trigger { what: "dedupe", workflow: record.workflow.clone(), message };
+            let failed =
+                |message: String| IntakeError::Trigger { what: "dedupe", workflow: record.workflow.clone(), message };
             let dedupe_key = match &trigger.dedupe {
                 None => None,
                 Some(template) => Some(template.render_string(&context).map_err(|e| failed(e.to_string()))?),
@@ -498,7 +432,6 @@ impl Engine {
                 workflow: new.workflow.clone(),
                 version: new.version,
                 correlation_id: new.correlation_id.clone(),
-                event_id: Some(incoming.id),
                 depth: incoming.depth,
             };
             starts.push(Start { definition, context: context.clone(), about, new, input: None, permit: None });
@@ -520,121 +453,12 @@ impl Engine {
             input: None,
             priority: DEFAULT_PRIORITY,
             correlation_id,
+            event_id: None,
             parent_id: None,
             replay_of: None,
             created_at: self.ports().clock.now(),
             lease: None,
         }
-    }
-
-    async fn start_by_hand(
-        &self,
-        tenant_id: TenantId,
-        definition: Arc<Definition>,
-        mut new: NewExecution,
-        input: Option<Value>,
-        run_here: bool,
-    ) -> Result<ExecutionId, IntakeError> {
-        let id = new.id;
-        new.input = input.as_ref().map(|value| value.to_string().into());
-        let about = About {
-            execution_id: id,
-            tenant_id,
-            workflow: new.workflow.clone(),
-            version: new.version,
-            correlation_id: new.correlation_id.clone(),
-            event_id: None,
-            depth: 0,
-        };
-        let context = self.manual_context(tenant_id, id, input.as_ref(), &new.created_at.to_rfc3339());
-        let permit = run_here.then_some(Slot::Extra);
-        let start = Start { definition, context, about, new, input, permit };
-        let accept = Accept { tenant_id, event: None, request: None, delivery: None, starts: Vec::new() };
-        match self.accept(accept, vec![start]).await? {
-            Some(_) => Ok(id),
-            None => Err(IntakeError::Store(StoreError::Conflict("the workflow was published in between".to_owned()))),
-        }
-    }
-
-    /// One transaction, then the executions that were born leased run at once. `None` where a
-    /// trigger is gone.
-    async fn accept(&self, mut accept: Accept, mut starts: Vec<Start>) -> Result<Option<Received>, IntakeError> {
-        self.refuse_overload()?;
-        for (position, start) in starts.iter_mut().enumerate() {
-            if start.permit.is_none() {
-                start.permit = self.slot(position == 0).await.map(Slot::Free);
-            }
-            start.new.lease = start
-                .permit
-                .as_ref()
-                .map(|_| NewLease { owner: self.settings().owner.clone(), lease: self.settings().lease });
-        }
-        accept.starts = starts.iter().map(|start| start.new.clone()).collect();
-        let tenant_id = accept.tenant_id;
-        let event = accept.event.as_ref().map(|event| (event.id, event.event_type.clone()));
-        let claimed_at = Instant::now();
-        let accepted = self.ports().store.accept(accept).await.map_err(overloaded)?;
-        let (event_id, executions) = match accepted {
-            Accepted::StaleTriggers => {
-                self.inner.triggers.forget();
-                return Ok(None);
-            }
-            Accepted::Duplicate { event_id, executions } => {
-                metrics::counter!("automate_deliveries_duplicate_total").increment(1);
-                return Ok(Some(Received { event_id, execution_ids: executions, duplicate: true }));
-            }
-            Accepted::Stored { event_id, executions } => (event_id, executions),
-        };
-        let execution_ids: Vec<ExecutionId> = executions.iter().map(|execution| execution.id).collect();
-        if let (Some((id, event_type)), false) = (event, self.ports().signals.is_empty()) {
-            let signal = EventSignal { tenant_id, event_id: id, event_type, executions: execution_ids.clone() };
-            self.ports().signals.send(&Signal::EventReceived(signal));
-        }
-        let mut queued = false;
-        for (start, execution) in starts.into_iter().zip(executions) {
-            match (execution.claim, start.permit) {
-                (Some(claim), Some(permit)) => {
-                    let held = self.hold(claim, Some(execution.id), claimed_at);
-                    let run = self.fresh_run(held, start.definition, start.about, &start.new, start.context, start.input.as_ref());
-                    let engine = self.clone();
-                    self.inner.active.tasks.spawn(async move {
-                        engine.drive(run).await;
-                        drop(permit);
-                    });
-                }
-                _ => queued |= !execution.duplicate,
-            }
-        }
-        if queued {
-            self.inner.active.wake.notify_one();
-        }
-        Ok(Some(Received { event_id, execution_ids, duplicate: false }))
-    }
-
-    /// Refuses before anything is accepted, where the queue is longer than it may be.
-    fn refuse_overload(&self) -> Result<(), IntakeError> {
-        let most = self.settings().max_depth;
-        let depth = self.inner.active.depth.load(Ordering::Relaxed);
-        if most > 0 && depth >= most {
-            let reason = format!("{depth} items are ready in the queue, {most} may be (outbox.max_depth)");
-            return Err(IntakeError::Overloaded { reason, retry_after: OVERLOAD_RETRY });
-        }
-        Ok(())
-    }
-
-    /// A slot to run in, where there is one at once, or soon for whoever may wait.
-    async fn slot(&self, may_wait: bool) -> Option<OwnedSemaphorePermit> {
-        let active = &self.inner.active;
-        if active.draining.is_cancelled() || self.settings().concurrency == 0 {
-            return None;
-        }
-        if let Ok(permit) = active.slots.clone().try_acquire_owned() {
-            return Some(permit);
-        }
-        if !may_wait {
-            return None;
-        }
-        tokio::time::timeout(PATIENCE, active.slots.clone().acquire_owned()).await.ok()?.ok()
     }
 }
 
@@ -670,31 +494,5 @@ fn matches_filter(trigger: &CompiledTrigger, record: &TriggerRecord, context: &C
                 "a trigger's filter failed on an event, so the event does not match");
             false
         }
-    }
-}
-
-fn check_input(definition: &Definition, input: Option<&Value>) -> Result<(), IntakeError> {
-    let Some(schema) = &definition.inputs else { return Ok(()) };
-    let empty = Value::Object(serde_json::Map::new());
-    let problems: Vec<InputProblem> = schema
-        .iter_errors(input.unwrap_or(&empty))
-        .take(100)
-        .map(|error| InputProblem { path: error.instance_path().to_string(), message: error.to_string() })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(IntakeError::InvalidInput(problems)) }
-}
-
-fn named(error: StoreError) -> IntakeError {
-    match error {
-        StoreError::NotFound(what) => IntakeError::NotFound(what),
-        error => IntakeError::Store(error),
-    }
-}
-
-/// A full queue is the caller's to wait for.
-fn overloaded(error: StoreError) -> IntakeError {
-    match error {
-        StoreError::Busy(reason) => IntakeError::Overloaded { reason, retry_after: OVERLOAD_RETRY },
-        error => IntakeError::Store(error),
     }
 }

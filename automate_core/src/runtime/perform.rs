@@ -107,13 +107,14 @@ impl Action {
         }
         let mut values = BTreeMap::new();
         for key in keys {
-            let value = ports.secrets.resolve(self.about.tenant_id, &key).await.map_err(|error| secret_error(&error))?;
+            let value =
+                ports.secrets.resolve(self.about.tenant_id, &key).await.map_err(|error| secret_error(&error))?;
             ports.scrubber.add(&value);
             values.insert(key, value);
         }
-        binder.bind(self.perform.input.clone(), &values).map_err(|error| {
-            StepError::new(ErrorCode::TemplateError, format!("step `{}`: {error}", node.path))
-        })
+        binder
+            .bind(self.perform.input.clone(), &values)
+            .map_err(|error| StepError::new(ErrorCode::TemplateError, format!("step `{}`: {error}", node.path)))
     }
 }
 
@@ -152,6 +153,13 @@ impl LogSink for Sink {
             metrics::counter!("automate_step_log_lines_dropped_total").increment(1);
             return;
         }
-        logs.push(StepLog { path: self.path.clone(), attempt: self.attempt, at: ports.clock.now(), level, message, fields });
+        logs.push(StepLog {
+            path: self.path.clone(),
+            attempt: self.attempt,
+            at: ports.clock.now(),
+            level,
+            message,
+            fields,
+        });
     }
 }

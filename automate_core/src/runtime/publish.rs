@@ -28,7 +28,6 @@ pub struct Published {
     pub warnings: Vec<Diagnostic>,
 }
 
-
 impl Engine {
     /// Parses and checks a document against the connectors that are there. `Ok` has the warnings.
     pub fn validate(&self, source: &str) -> Result<(Document, Vec<Diagnostic>), Vec<Diagnostic>> {
@@ -49,7 +48,13 @@ impl Engine {
     }
 
     /// Publishes a document: an immutable version, live at once, its triggers switched with it.
-    pub async fn publish(&self, tenant: TenantId, source: &str, author: &str, note: &str) -> Result<Published, PublishError> {
+    pub async fn publish(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        author: &str,
+        note: &str,
+    ) -> Result<Published, PublishError> {
         let (document, warnings) = self.validate(source).map_err(PublishError::Invalid)?;
         let canonical = document::canonical_json(&document);
         let workflow = &document.workflow;
@@ -62,7 +67,12 @@ impl Engine {
             source: source.to_owned(),
             author: author.to_owned(),
             note: note.to_owned(),
-            triggers: workflow.triggers.iter().zip(0..).map(|(trigger, position)| new_trigger(trigger, position)).collect(),
+            triggers: workflow
+                .triggers
+                .iter()
+                .zip(0..)
+                .map(|(trigger, position)| new_trigger(trigger, position))
+                .collect(),
         };
         let version = self.ports().store.publish(tenant, version).await?;
         self.inner.triggers.forget();

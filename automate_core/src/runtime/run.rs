@@ -17,10 +17,12 @@ use super::active::Held;
 use super::definitions::Definition;
 use crate::engine::{Command, Happening, NodeIx, Perform, Phase, Progress, State, step};
 use crate::error::{ErrorCode, StepError};
-use crate::ids::{EventId, ExecutionId, TenantId};
+use crate::ids::{ExecutionId, TenantId};
 use crate::signals::{Signal, StepSignal, WorkflowSignal};
 use crate::status::{Effect, ExecutionStatus, StepStatus};
-use crate::store::{Accept, Checkpoint, CheckpointAck, ExecutionError, ExecutionUpdate, StepLog, StepRecord, StoreError, Then};
+use crate::store::{
+    Accept, Checkpoint, CheckpointAck, ExecutionError, ExecutionUpdate, StepLog, StepRecord, StoreError, Then,
+};
 
 /// An action that runs longer is shown as running in the database.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
@@ -44,7 +46,6 @@ pub(super) struct About {
     pub(super) workflow: String,
     pub(super) version: i32,
     pub(super) correlation_id: String,
-    pub(super) event_id: Option<EventId>,
     /// Executions between it and the outside.
     pub(super) depth: u32,
 }
@@ -105,7 +106,14 @@ impl Engine {
     }
 
     /// Ends an execution from outside of its plan.
-    pub(super) async fn fail_execution(&self, id: ExecutionId, tenant_id: TenantId, held: &Held, code: &str, message: &str) {
+    pub(super) async fn fail_execution(
+        &self,
+        id: ExecutionId,
+        tenant_id: TenantId,
+        held: &Held,
+        code: &str,
+        message: &str,
+    ) {
         let now = self.ports().clock.now();
         let update = ExecutionUpdate {
             status: ExecutionStatus::Failed,
@@ -196,7 +204,10 @@ impl Driver<'_> {
                     Some(at) => Then::WakeAt(at),
                     None => Then::Finish,
                 };
-                return self.record(then, &[]).await.map(|_| ());
+                self.record(then, &[]).await?;
+                // The claim loop may be asleep for longer than this wait.
+                self.engine.inner.active.wake.notify_one();
+                return Ok(());
             }
             happening = self.next().await?;
         }
@@ -265,7 +276,8 @@ impl Driver<'_> {
     /// Waits for the next happening.
     async fn next(&mut self) -> Result<Happening, Stop> {
         loop {
-            let wake = self.state().next_wake(&self.definition.plan).map(|at| (at - self.now()).to_std().unwrap_or_default());
+            let wake =
+                self.state().next_wake(&self.definition.plan).map(|at| (at - self.now()).to_std().unwrap_or_default());
             let show = match self.acting_since {
                 Some(since) if !self.shown => Some(SHOW_AFTER.saturating_sub(since.elapsed())),
                 _ => None,
@@ -411,7 +423,12 @@ impl Driver<'_> {
             None => signals.send(&Signal::WorkflowStarted(signal)),
             Some(ExecutionStatus::Completed) => signals.send(&Signal::WorkflowCompleted(signal)),
             Some(ExecutionStatus::Failed) => signals.send(&Signal::WorkflowFailed(signal)),
-            Some(ExecutionStatus::Cancelled | ExecutionStatus::Pending | ExecutionStatus::Running | ExecutionStatus::Waiting) => {}
+            Some(
+                ExecutionStatus::Cancelled
+                | ExecutionStatus::Pending
+                | ExecutionStatus::Running
+                | ExecutionStatus::Waiting,
+            ) => {}
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Settings {
     pub owner: String,
     /// Executions that run at once in this process. 0 means that it only accepts.
     pub concurrency: usize,
+    /// The kinds of queued work that this process takes, of those it can handle; all where empty.
+    pub queues: Vec<String>,
     /// How long a lease lasts.
     pub lease: Duration,
     /// How often the reaper looks.
@@ -64,6 +66,7 @@ impl Default for Settings {
         Self {
             owner: format!("{}-{}", std::process::id(), crate::ids::new_v7().simple()),
             concurrency: 64,
+            queues: Vec::new(),
             lease: Duration::from_secs(30),
             reap_interval: Duration::from_secs(10),
             drain: Duration::from_secs(30),
@@ -79,7 +82,12 @@ impl Default for Settings {
 impl Ports {
     /// Ports with the system's clock, the filters and receivers of link time, and no handlers.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, actions: Arc<dyn ActionRunner>, secrets: Arc<dyn SecretResolver>, scrubber: Arc<Scrubber>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        actions: Arc<dyn ActionRunner>,
+        secrets: Arc<dyn SecretResolver>,
+        scrubber: Arc<Scrubber>,
+    ) -> Self {
         Self {
             store,
             actions,

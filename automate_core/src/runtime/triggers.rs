@@ -30,7 +30,11 @@ impl Snapshot {
     }
 
     /// The event triggers of a tenant whose pattern matches a type.
-    pub(super) fn events<'a>(&'a self, tenant: TenantId, event_type: &'a str) -> impl Iterator<Item = &'a TriggerRecord> {
+    pub(super) fn events<'a>(
+        &'a self,
+        tenant: TenantId,
+        event_type: &'a str,
+    ) -> impl Iterator<Item = &'a TriggerRecord> {
         let all = self.events.get(&tenant).map_or(&[][..], Vec::as_slice);
         all.iter().filter(move |trigger| pattern::matches(&trigger.key, event_type))
     }

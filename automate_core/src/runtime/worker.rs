@@ -17,8 +17,8 @@ use crate::store::StoreError;
 
 /// The most items of one claim.
 const CLAIM_BATCH: usize = 64;
-/// How long an idle worker waits for a hint before it looks by itself.
-const IDLE: Duration = Duration::from_secs(2);
+/// How long an idle worker waits for a hint before it looks by itself: what a lost hint may cost.
+const IDLE: Duration = Duration::from_secs(4);
 /// The longest pause between attempts to reach a database that is away.
 const AWAY: Duration = Duration::from_secs(5);
 /// How often long runs are checked for requests to cancel.
@@ -67,7 +67,10 @@ impl Engine {
             active.grace_over.cancel();
             // Each run gives its item back in one statement.
             if tokio::time::timeout(limits::DATABASE_TIMEOUT, active.tasks.wait()).await.is_err() {
-                tracing::error!(running = active.held_count(), "some items could not be released; their leases will run out");
+                tracing::error!(
+                    running = active.held_count(),
+                    "some items could not be released; their leases will run out"
+                );
             }
         }
     }
@@ -133,6 +136,12 @@ impl Engine {
     async fn claim_some(&self, mut permits: Vec<OwnedSemaphorePermit>) -> Result<usize, StoreError> {
         let mut kinds = vec![EXECUTION_KIND.to_owned()];
         kinds.extend(self.ports().handlers.iter().map(|handler| handler.kind().to_owned()));
+        let queues = &self.settings().queues;
+        kinds.retain(|kind| queues.is_empty() || queues.contains(kind));
+        if kinds.is_empty() {
+            // To the store, no kinds at all would mean every kind.
+            return Ok(0);
+        }
         let request = ClaimRequest {
             owner: self.settings().owner.clone(),
             limit: permits.len(),
@@ -173,8 +182,9 @@ impl Engine {
             Err(error) => ids.iter().map(|id| (*id, Err(error.clone()))).collect(),
         };
         for (id, item, held, permit) in executions {
-            let execution =
-                loaded.remove(&id).unwrap_or_else(|| Err(StoreError::Corrupt(format!("execution {id} of a queue item is not there"))));
+            let execution = loaded
+                .remove(&id)
+                .unwrap_or_else(|| Err(StoreError::Corrupt(format!("execution {id} of a queue item is not there"))));
             let engine = self.clone();
             self.inner.active.tasks.spawn(async move {
                 engine.resume(held, item, id, execution).await;
@@ -198,7 +208,12 @@ impl Engine {
     // ------------------------------------------------------------ leases
 
     /// Takes note of a claim and sees to it that its lease is kept.
-    pub(super) fn hold(&self, claim: crate::outbox::Claim, execution: Option<ExecutionId>, claimed_at: Instant) -> Arc<Held> {
+    pub(super) fn hold(
+        &self,
+        claim: crate::outbox::Claim,
+        execution: Option<ExecutionId>,
+        claimed_at: Instant,
+    ) -> Arc<Held> {
         if !self.inner.active.keeper_started.swap(true, Ordering::Relaxed) {
             tokio::spawn(keep_leases(Arc::downgrade(&self.inner)));
         }
@@ -211,8 +226,13 @@ impl Engine {
     async fn keep(&self) {
         let lease = self.settings().lease;
         let now = Instant::now();
-        let due: Vec<Arc<Held>> =
-            self.inner.active.all_held().into_iter().filter(|held| held.lease_ends() < now + lease.mul_f64(2.0 / 3.0)).collect();
+        let due: Vec<Arc<Held>> = self
+            .inner
+            .active
+            .all_held()
+            .into_iter()
+            .filter(|held| held.lease_ends() < now + lease.mul_f64(2.0 / 3.0))
+            .collect();
         if due.is_empty() {
             return;
         }
@@ -273,8 +293,11 @@ impl Engine {
                 Ok(report) => {
                     metrics::counter!("automate_outbox_reaped_total").increment(report.requeued.len() as u64);
                     metrics::counter!("automate_outbox_quarantined_total").increment(report.quarantined.len() as u64);
-                    tracing::warn!(requeued = report.requeued.len(), quarantined = report.quarantined.len(),
-                        "took back what dead workers held");
+                    tracing::warn!(
+                        requeued = report.requeued.len(),
+                        quarantined = report.quarantined.len(),
+                        "took back what dead workers held"
+                    );
                     self.inner.active.wake.notify_one();
                     if report.requeued.len() + report.quarantined.len() >= request.max_batch {
                         continue;
@@ -332,7 +355,8 @@ async fn keep_leases(engine: std::sync::Weak<super::Inner>) {
     loop {
         let Some(inner) = engine.upgrade() else { return };
         let engine_now = Engine { inner };
-        let pause = (engine_now.settings().lease / 10).clamp(Duration::from_millis(20), Duration::from_secs(3)).min(WATCH);
+        let pause =
+            (engine_now.settings().lease / 10).clamp(Duration::from_millis(20), Duration::from_secs(3)).min(WATCH);
         engine_now.keep().await;
         if watched.elapsed() >= WATCH {
             watched = Instant::now();

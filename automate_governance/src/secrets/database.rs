@@ -1,14 +1,15 @@
 //! Secrets in the database, encrypted.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod report;
+mod rotation;
+
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use async_trait::async_trait;
 use automate_core::ids::{TenantId, new_v7};
 use automate_core::secrets::{SecretError, SecretValue, SecretsBackend, is_valid_key};
 use automate_core::{clock, limits};
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
     EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, SqlErr,
@@ -18,56 +19,13 @@ use uuid::Uuid;
 
 use super::chain::SecretChanges;
 use super::entity::{secret, version};
-use super::envelope::{Binding, Sealed, open, rewrap, seal};
+use super::envelope::{Binding, Sealed, open, seal};
 use super::master_key::MasterKeys;
+
+pub use report::{KeyCheck, Rewrapped, SecretInfo};
 
 /// How often a write is tried again when another process made the same row.
 const CONFLICT_RETRIES: u32 = 5;
-
-/// What is known of a stored secret without its value.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct SecretInfo {
-    /// The key.
-    pub key: String,
-    /// The newest version, from 1.
-    pub version: i32,
-    /// The id of the master key that wraps it.
-    pub key_id: String,
-    /// When it was first set.
-    pub created_at: DateTime<Utc>,
-    /// When it was last set.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// What a rotation of the master key did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Rewrapped {
-    /// Versions that the current key wraps now and did not before.
-    pub rewrapped: u64,
-    /// Ids of master keys that are needed and not at hand, with the number of versions.
-    pub missing_keys: BTreeMap<String, u64>,
-    /// Ids of versions that do not open although their key is at hand.
-    pub corrupt: Vec<Uuid>,
-}
-
-/// Whether everything stored can be read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct KeyCheck {
-    /// Versions that open.
-    pub readable: u64,
-    /// Ids of master keys that are needed and not at hand.
-    pub missing_keys: BTreeSet<String>,
-    /// Ids of versions that do not open although their key is at hand.
-    pub corrupt: Vec<Uuid>,
-}
-
-impl KeyCheck {
-    /// Whether nothing is missing and nothing corrupt.
-    #[must_use]
-    pub fn is_ok(&self) -> bool {
-        self.missing_keys.is_empty() && self.corrupt.is_empty()
-    }
-}
 
 /// Why a stored secret could not be written or read. Holds names only.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +92,7 @@ impl From<DbErr> for SecretStoreError {
 #[derive(Clone)]
 pub struct DatabaseBackend {
     db: DatabaseConnection,
+    reader: DatabaseConnection,
     keys: MasterKeys,
     changes: SecretChanges,
 }
@@ -142,7 +101,15 @@ impl DatabaseBackend {
     /// A backend on a database that has the tables `secrets` and `secret_versions`.
     #[must_use]
     pub fn new(db: DatabaseConnection, keys: MasterKeys) -> Self {
-        Self { db, keys, changes: SecretChanges::default() }
+        Self { reader: db.clone(), db, keys, changes: SecretChanges::default() }
+    }
+
+    /// The same, reading from another pool: on SQLite the one connection that writes is busy with
+    /// the engine's work.
+    #[must_use]
+    pub fn with_reader(mut self, reader: DatabaseConnection) -> Self {
+        self.reader = reader;
+        self
     }
 
     /// Counts what this process changes; a chain that watches it forgets what it knew.
@@ -196,7 +163,7 @@ impl DatabaseBackend {
                 .filter(secret::Column::TenantId.eq(tenant.0))
                 .order_by_asc(secret::Column::Key)
                 .limit(limits::SECRETS_PER_TENANT)
-                .all(&self.db)
+                .all(&self.reader)
                 .await?;
             let versions: Vec<(Uuid, i32, String)> = version::Entity::find()
                 .select_only()
@@ -204,7 +171,7 @@ impl DatabaseBackend {
                 .filter(version::Column::TenantId.eq(tenant.0))
                 .order_by_asc(version::Column::Version)
                 .into_tuple()
-                .all(&self.db)
+                .all(&self.reader)
                 .await?;
             // The last of each secret wins, which is the newest.
             let mut newest: BTreeMap<Uuid, (i32, String)> =
@@ -230,11 +197,11 @@ impl DatabaseBackend {
     /// [`SecretStoreError::WrongMasterKey`], [`SecretStoreError::Corrupt`], and those of the database.
     pub async fn get(&self, tenant: TenantId, key: &str) -> Result<Option<SecretValue>, SecretStoreError> {
         let newest = within(async {
-            let Some(row) = find(&self.db, tenant, key).await? else { return Ok(None) };
+            let Some(row) = find(&self.reader, tenant, key).await? else { return Ok(None) };
             let newest = version::Entity::find()
                 .filter(version::Column::SecretId.eq(row.id))
                 .order_by_desc(version::Column::Version)
-                .one(&self.db)
+                .one(&self.reader)
                 .await?;
             Ok(newest.map(|newest| (row.id, newest)))
         })
@@ -249,85 +216,6 @@ impl DatabaseBackend {
         let sealed = Sealed { wrapped_key: row.wrapped_key, nonce: row.nonce, ciphertext: row.ciphertext };
         let value = open(master, &binding, &sealed).map_err(|_| SecretStoreError::Corrupt(key.to_owned()))?;
         Ok(Some(SecretValue::new(value.to_string())))
-    }
-
-    /// Wraps everything with the current master key that an earlier one wraps. Each row is changed by
-    /// itself, so a rotation that was interrupted is simply run again, and readers that have both
-    /// keys never notice.
-    ///
-    /// # Errors
-    /// Those of the database; what was done until then stays done.
-    pub async fn rotate_master_key(&self) -> Result<Rewrapped, SecretStoreError> {
-        let current = self.keys.current();
-        let mut report = Rewrapped::default();
-        let mut after = None;
-        loop {
-            let page = self.versions_after(after, Some(current.id())).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for row in page {
-                let Some(old) = self.keys.get(&row.key_id) else {
-                    *report.missing_keys.entry(row.key_id).or_default() += 1;
-                    continue;
-                };
-                let binding = Binding { tenant: row.tenant_id, secret: row.secret_id, version: row.version };
-                let Ok(wrapped) = rewrap(old, current, &binding, &row.wrapped_key) else {
-                    report.corrupt.push(row.id);
-                    continue;
-                };
-                // Only if nobody else rotated the row meanwhile.
-                let update = version::Entity::update_many()
-                    .col_expr(version::Column::WrappedKey, Expr::value(wrapped))
-                    .col_expr(version::Column::KeyId, Expr::value(current.id()))
-                    .filter(version::Column::Id.eq(row.id))
-                    .filter(version::Column::KeyId.eq(row.key_id));
-                report.rewrapped += within(async { Ok(update.exec(&self.db).await?) }).await?.rows_affected;
-            }
-        }
-        Ok(report)
-    }
-
-    /// Opens every stored data key; for start-up and `doctor`.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn check(&self) -> Result<KeyCheck, SecretStoreError> {
-        let mut report = KeyCheck::default();
-        let mut after = None;
-        loop {
-            let page = self.versions_after(after, None).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for row in page {
-                let Some(master) = self.keys.get(&row.key_id) else {
-                    report.missing_keys.insert(row.key_id);
-                    continue;
-                };
-                let binding = Binding { tenant: row.tenant_id, secret: row.secret_id, version: row.version };
-                let sealed = Sealed { wrapped_key: row.wrapped_key, nonce: row.nonce, ciphertext: row.ciphertext };
-                match open(master, &binding, &sealed) {
-                    Ok(_) => report.readable += 1,
-                    Err(_) => report.corrupt.push(row.id),
-                }
-            }
-        }
-        Ok(report)
-    }
-
-    /// A page of versions by id, leaving out those of one master key.
-    async fn versions_after(
-        &self,
-        after: Option<Uuid>,
-        without_key: Option<&str>,
-    ) -> Result<Vec<version::Model>, SecretStoreError> {
-        let mut query = version::Entity::find().order_by_asc(version::Column::Id).limit(limits::ROTATION_PAGE);
-        if let Some(after) = after {
-            query = query.filter(version::Column::Id.gt(after));
-        }
-        if let Some(key_id) = without_key {
-            query = query.filter(version::Column::KeyId.ne(key_id));
-        }
-        within(async { Ok(query.all(&self.db).await?) }).await
     }
 
     async fn write(
@@ -374,16 +262,16 @@ impl DatabaseBackend {
         let now = clock::now();
         let (secret_id, number) = match find(&txn, tenant, key).await? {
             Some(row) => {
+                let id = row.id;
+                // Locks the row, so that writers at once number their versions one after the other.
+                secret::ActiveModel { updated_at: Set(now), ..row.into() }.update(&txn).await?;
                 let newest: Option<Option<i32>> = version::Entity::find()
                     .select_only()
                     .column_as(version::Column::Version.max(), "newest")
-                    .filter(version::Column::SecretId.eq(row.id))
+                    .filter(version::Column::SecretId.eq(id))
                     .into_tuple()
                     .one(&txn)
                     .await?;
-                let id = row.id;
-                let changed = secret::ActiveModel { updated_at: Set(now), ..row.into() };
-                changed.update(&txn).await?;
                 (id, newest.flatten().unwrap_or(0) + 1)
             }
             None if must_exist => return Err(SecretStoreError::NotFound(key.to_owned())),

@@ -74,13 +74,18 @@ async fn what_gathers_during_a_flush_is_committed_together() {
 #[tokio::test]
 async fn a_full_queue_answers_busy() {
     let Fixture { committer, gate, .. } = committer(false);
-    // One batch is with the flusher, the queue behind it is filled to the brim.
+    // One is with the flusher, then the queue behind it is filled to the brim.
     let mut waiting = Vec::new();
-    for _ in 0..COMMIT_QUEUE + COMMIT_BATCH {
+    for _ in 0..=COMMIT_QUEUE {
         let committer = Arc::clone(&committer);
         waiting.push(tokio::spawn(async move { committer.accept(nothing()).await }));
+        if waiting.len() == 1 {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
     }
-    for _ in 0..100 {
+    for _ in 0..COMMIT_QUEUE {
         tokio::task::yield_now().await;
     }
     assert!(matches!(committer.accept(nothing()).await, Err(StoreError::Busy(_))));

@@ -145,3 +145,6 @@ pub(super) fn is_queued(accepted: &Accepted) -> bool {
         Accepted::Duplicate { .. } | Accepted::StaleTriggers => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

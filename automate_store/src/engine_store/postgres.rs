@@ -3,6 +3,7 @@
 mod accept;
 mod checkpoint;
 mod flush;
+mod keyed;
 
 use sqlx::PgPool;
 

@@ -170,7 +170,8 @@ async fn webhooks(parts: &Parts) -> Check {
         Ok(triggers) => triggers,
         Err(error) => return Check::fail("webhooks", error.to_string(), "look at the database's own log"),
     };
-    let versions: BTreeSet<_> = triggers.iter().filter(|t| t.kind == "webhook").map(|t| (t.version_id, t.tenant_id)).collect();
+    let versions: BTreeSet<_> =
+        triggers.iter().filter(|t| t.kind == "webhook").map(|t| (t.version_id, t.tenant_id)).collect();
     let (mut count, mut broken) = (0, Vec::new());
     for (version, tenant) in versions {
         let source = match parts.store.version(version).await {

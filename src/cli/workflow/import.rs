@@ -69,7 +69,8 @@ pub(crate) async fn run(parts: &Parts, args: &ImportArgs) -> Result<(), CliError
         return output::json(&json!({ "results": results }));
     }
     for result in &results {
-        let (slug, file) = (result["workflow"].as_str().unwrap_or_default(), result["file"].as_str().unwrap_or_default());
+        let (slug, file) =
+            (result["workflow"].as_str().unwrap_or_default(), result["file"].as_str().unwrap_or_default());
         match result["version"].as_i64() {
             Some(number) => output::line(format!("{slug}: version {number} is live ({file})")),
             None => output::line(format!(

@@ -110,7 +110,8 @@ impl ActionRunner for Actions {
             }
         }
         if let Some(code) = call.input["fail"].as_str().and_then(ErrorCode::from_word) {
-            let times = u32::try_from(call.input["fail_times"].as_u64().unwrap_or(u64::from(u32::MAX))).unwrap_or(u32::MAX);
+            let times =
+                u32::try_from(call.input["fail_times"].as_u64().unwrap_or(u64::from(u32::MAX))).unwrap_or(u32::MAX);
             let mut failures = world.failures.lock().expect("failures");
             let count = failures.entry(call.idempotency_key.clone()).or_default();
             if *count < times {

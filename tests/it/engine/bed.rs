@@ -73,7 +73,8 @@ impl Bed {
     pub(super) async fn engine(&self, settings: Settings) -> Engine {
         let store = automate_store::open(&self.db.open_again().await).expect("the store opens");
         let secrets = Secrets(BTreeMap::from([("TOKEN".to_owned(), "canary-5f0a7c9e11".to_owned())]));
-        let ports = Ports::new(store, Arc::new(Actions(self.world.clone())), Arc::new(secrets), Arc::new(Scrubber::new()));
+        let ports =
+            Ports::new(store, Arc::new(Actions(self.world.clone())), Arc::new(secrets), Arc::new(Scrubber::new()));
         Engine::new(ports, settings)
     }
 
@@ -145,7 +146,8 @@ pub(super) fn delivery(delivery_id: Option<&str>, path: &str, payload: Value) ->
 
 /// Waits for the end of an execution.
 pub(super) async fn ended(engine: &Engine, id: ExecutionId) -> ExecutionRecord {
-    let record = engine.wait_until_ended(TenantId::DEFAULT, id, Duration::from_secs(30)).await.expect("the store answers");
+    let record =
+        engine.wait_until_ended(TenantId::DEFAULT, id, Duration::from_secs(30)).await.expect("the store answers");
     match record {
         Some(record) => record,
         None => {

@@ -176,6 +176,42 @@ both_databases! {
         store.close().await;
     }
 
+    async fn deliveries_with_start_keys_at_once_start_one_execution_per_key(t: TestDatabase) {
+        let store = open(&t.db).unwrap();
+        let old = published(&*store, "orders").await;
+        let live = published(&*store, "orders").await;
+        // Ten orders, each delivered six times over under three delivery ids; some see old triggers.
+        let calls: Vec<_> = (0..60)
+            .map(|n| {
+                let trigger = if n % 7 == 0 { &old } else { &live };
+                let start = NewExecution { dedupe_key: Some(format!("order-{}", n % 10)), ..start_of(trigger) };
+                let accept = delivery(&format!("d-{}", n % 30), vec![start]);
+                move |store: Arc<dyn automate_core::store::Store>| async move { store.accept(accept).await.unwrap() }
+            })
+            .collect();
+        let answers = together(&store, calls).await;
+        let fresh = |answer: &Accepted| match answer {
+            Accepted::Stored { executions, .. } => executions.iter().filter(|execution| !execution.duplicate).count(),
+            Accepted::Duplicate { .. } | Accepted::StaleTriggers => 0,
+        };
+        assert_eq!(answers.iter().map(fresh).sum::<usize>(), 10);
+        assert_eq!(count(&t.db, "SELECT count(*) FROM executions").await, 10);
+        assert_eq!(count(&t.db, "SELECT count(*) FROM outbox").await, 10);
+        assert_eq!(count(&t.db, "SELECT count(*) FROM dedupe_keys WHERE scope LIKE 'start:%'").await, 10);
+        // Every answer leads to an execution that is there.
+        for answer in answers {
+            let ids = match answer {
+                Accepted::Stored { executions, .. } => executions.into_iter().map(|execution| execution.id).collect(),
+                Accepted::Duplicate { executions, .. } => executions,
+                Accepted::StaleTriggers => Vec::new(),
+            };
+            for id in ids {
+                store.execution(TENANT, id).await.unwrap();
+            }
+        }
+        store.close().await;
+    }
+
     async fn a_born_leased_execution_is_claimed_by_nobody_else(t: TestDatabase) {
         let store = open(&t.db).unwrap();
         let (id, claim) = running(&*store).await;

@@ -73,7 +73,7 @@ both_databases! {
     }
 
     async fn g17_a_full_queue_refuses_before_it_accepts(test: TestDatabase) {
-        let settings = Settings { concurrency: 0, max_depth: 5, ..Settings::default() };
+        let settings = Settings { concurrency: 0, max_depth: 5, reap_interval: Duration::from_millis(100), ..Settings::default() };
         let site = Site::with(&test, settings).await;
         site.listen("open-3fb1c9", "none").await;
         let mut refused = None;

@@ -211,7 +211,9 @@ fn text_pairs(field: &str, map: &Map<String, Value>) -> Result<Vec<(String, Stri
         };
         for item in items.iter().filter(|item| !item.is_null()) {
             let text = scalar(item).ok_or_else(|| {
-                ConnectorError::invalid_input(format!("`{field}.{name}` must be text, a number, a boolean or a list of these"))
+                ConnectorError::invalid_input(format!(
+                    "`{field}.{name}` must be text, a number, a boolean or a list of these"
+                ))
             })?;
             pairs.push((name.clone(), text));
         }
@@ -235,8 +237,15 @@ fn header_of(name: &str, value: &Value) -> Result<(HeaderName, HeaderValue)> {
     let invalid = |what: &str| ConnectorError::invalid_input(format!("the header `{shown}` {what}"));
     let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid("has no valid name"))?;
     let framing = [
-        header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::TE,
-        header::TRAILER, header::UPGRADE, header::EXPECT, header::PROXY_AUTHORIZATION,
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::EXPECT,
+        header::PROXY_AUTHORIZATION,
     ];
     if framing.contains(&parsed) || parsed.as_str().starts_with("proxy-") || parsed == "keep-alive" {
         return Err(invalid("cannot be set by a step"));

@@ -16,16 +16,22 @@ mod http {
     crate::connector_conformance!(crate::builtin::Http, |kit| kit
         .url_field("base_url", "/v1")
         .field("username", "ada")
-        .http_action("request", |_| json!({ "method": "POST", "url": "/orders", "json": { "n": 1 } }), json!({ "n": 1 }))
+        .http_action(
+            "request",
+            |_| json!({ "method": "POST", "url": "/orders", "json": { "n": 1 } }),
+            json!({ "n": 1 })
+        )
         .http_action("request", |base| json!({ "url": format!("{base}v1/orders") }), json!([])));
 }
 
 mod webhook {
     use super::json;
 
-    crate::connector_conformance!(crate::builtin::Webhook, |kit| kit
-        .url_field("url", "/hook")
-        .http_action("send", |_| json!({ "payload": { "n": 1 } }), json!({})));
+    crate::connector_conformance!(crate::builtin::Webhook, |kit| kit.url_field("url", "/hook").http_action(
+        "send",
+        |_| json!({ "payload": { "n": 1 } }),
+        json!({})
+    ));
 }
 
 mod slack {

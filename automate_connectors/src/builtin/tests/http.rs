@@ -20,7 +20,10 @@ async fn a_request_goes_out_as_written() {
     });
     bed.server.always(Behaviour::json(&json!({ "id": 17 })));
     let output = bed.run("http.request", input).await.unwrap();
-    assert_eq!((&output["status"], &output["body"], &output["body_type"]), (&json!(200), &json!({ "id": 17 }), &json!("json")));
+    assert_eq!(
+        (&output["status"], &output["body"], &output["body_type"]),
+        (&json!(200), &json!({ "id": 17 }), &json!("json"))
+    );
     assert_eq!(output["headers"]["content-type"], "application/json");
     let request = &bed.server.requests()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/orders?a=1&b=2&b=x+y&d=true"));
@@ -64,7 +67,8 @@ async fn statuses_outside_the_expected_ones_fail() {
     let expected = json!({ "url": bed.server.url("/"), "expect": [200, 404] });
     assert_eq!(bed.run("http.request", expected).await.unwrap()["status"], 404);
     bed.server.always(Behaviour::status(200));
-    let error = bed.run("http.request", json!({ "url": bed.server.url("/?token=abc"), "expect": [201] })).await.unwrap_err();
+    let error =
+        bed.run("http.request", json!({ "url": bed.server.url("/?token=abc"), "expect": [201] })).await.unwrap_err();
     assert!(error.message.contains("answered 200") && !error.message.contains("token"), "{error}");
     assert!(!error.retryable);
     bed.server.always(Behaviour::redirect(302, "http://169.254.169.254/"));
@@ -79,7 +83,9 @@ async fn statuses_outside_the_expected_ones_fail() {
 async fn t12_line_breaks_reach_neither_headers_nor_the_url() {
     let bed = bed().await;
     let url = bed.server.url("/");
-    for (name, value) in [("x-a", "b\r\nx-evil: 1"), ("x-a", "b\nc"), ("x-a", "nul\u{0}"), ("x a", "b"), ("x-a\r\n", "b")] {
+    for (name, value) in
+        [("x-a", "b\r\nx-evil: 1"), ("x-a", "b\nc"), ("x-a", "nul\u{0}"), ("x a", "b"), ("x-a\r\n", "b")]
+    {
         let error = bed.run("http.request", json!({ "url": url, "headers": { name: value } })).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::InvalidInput);
         assert!(!error.message.contains("evil") && !error.message.contains('\n'), "{error}");
@@ -134,7 +140,9 @@ async fn the_credentials_of_a_connection_stay_under_its_address() {
     for inside in ["/orders?x=1".to_owned(), "orders".to_owned(), String::new(), bed.server.url("/v1/orders")] {
         run(inside).await.unwrap();
     }
-    for outside in ["/../v2", "//evil.example/", "http://evil.example/v1/x", &bed.server.url("/v2"), &bed.server.url("/v1x")] {
+    for outside in
+        ["/../v2", "//evil.example/", "http://evil.example/v1/x", &bed.server.url("/v2"), &bed.server.url("/v1x")]
+    {
         let error = run((*outside).to_owned()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::InvalidInput, "{outside}");
     }

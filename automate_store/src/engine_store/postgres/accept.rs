@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 
-use automate_core::ids::{EventId, ExecutionId};
+use automate_core::ids::EventId;
 use automate_core::outbox::EXECUTION_KIND;
 use automate_core::store::{Accept, Accepted};
 use sqlx::types::chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::accepting::{self, First, Key};
@@ -162,7 +162,8 @@ fn starts<'a>(accepts: &[&'a Accept]) -> Starts<'a> {
             rows.version.push(start.version);
             rows.trigger_id.push(start.trigger_id.map(|id| id.0));
             rows.trigger.push(&start.trigger);
-            rows.event_id.push(accept.event.as_ref().map(|event| event.id.0));
+            let event_id = start.event_id.or_else(|| accept.event.as_ref().map(|event| event.id));
+            rows.event_id.push(event_id.map(|id| id.0));
             rows.input.push(start.input.as_deref());
             rows.priority.push(start.priority);
             rows.correlation_id.push(&start.correlation_id);
@@ -302,7 +303,7 @@ async fn insert(conn: &mut PgConnection, accepts: &[&Accept]) -> Result<Vec<Outc
 }
 
 /// The first holders of keys.
-async fn firsts(
+pub(super) async fn firsts(
     conn: &mut PgConnection,
     wanted: &[Key<'_>],
 ) -> Result<HashMap<(Uuid, String, String), First>, sqlx::Error> {
@@ -391,85 +392,7 @@ pub(super) async fn store(
     }
 }
 
-/// Stores one accept whose starts have dedupe keys, inside the caller's transaction.
-pub(super) async fn store_with_start_keys(
-    conn: &mut PgConnection,
-    accept: &Accept,
-    again: bool,
-) -> Result<Accepted, sqlx::Error> {
-    let mut inner = conn.begin().await?;
-    let (mut reduced, doubles) = accepting::without_inner_doubles(accept);
-    let mut wanted: Vec<(Key<'_>, ExecutionId)> =
-        reduced.starts.iter().filter_map(|start| Some((Key::of_start(accept.tenant_id, start)?, start.id))).collect();
-    wanted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let won: Vec<(Uuid, String, String)> = sqlx::query_as(
-        "INSERT INTO dedupe_keys (tenant_id, scope, key, event_id, execution_ids, created_at) \
-         SELECT k.tenant_id, k.scope, k.key, k.event_id, k.execution_ids, now() \
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[]) \
-             AS k(tenant_id, scope, key, event_id, execution_ids) \
-         ON CONFLICT DO NOTHING RETURNING tenant_id, scope, key",
-    )
-    .bind(wanted.iter().map(|(key, _)| key.tenant_id).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|(key, _)| key.scope.as_ref()).collect::<Vec<&str>>())
-    .bind(wanted.iter().map(|(key, _)| key.key).collect::<Vec<&str>>())
-    .bind(wanted.iter().map(|_| accept.event.as_ref().map(|event| event.id.0)).collect::<Vec<_>>())
-    .bind(wanted.iter().map(|(_, id)| accepting::ids_json([*id])).collect::<Vec<_>>())
-    .fetch_all(&mut *inner)
-    .await?;
-    let lost: Vec<Key<'_>> = wanted
-        .iter()
-        .map(|(key, _)| key)
-        .filter(|key| !won.iter().any(|(t, s, k)| *t == key.tenant_id && *s == key.scope && *k == key.key))
-        .cloned()
-        .collect();
-    let found = if lost.is_empty() { HashMap::new() } else { firsts(&mut inner, &lost).await? };
-    let earlier: HashMap<ExecutionId, ExecutionId> = wanted
-        .iter()
-        .filter_map(|(key, id)| {
-            let first = found.get(&(key.tenant_id, key.scope.to_string(), key.key.to_owned()))?;
-            Some((*id, *first.executions.first()?))
-        })
-        .filter(|(id, first)| !(again && id == first))
-        .collect();
-    drop((wanted, lost));
-    if again
-        && found
-            .values()
-            .any(|first| first.executions.first().is_some_and(|id| accept.starts.iter().any(|s| s.id == *id)))
-    {
-        // The unseen first try was committed: its start keys hold this accept's own executions.
-        inner.rollback().await?;
-        return Ok(accepting::with_earlier(accept, &doubles, &earlier));
-    }
-    reduced.starts.retain(|start| !earlier.contains_key(&start.id));
-    let answer = store(&mut inner, &[&reduced], again).await?.pop();
-    match answer {
-        Some(Accepted::Stored { .. }) => {
-            let all = accepting::with_earlier(accept, &doubles, &earlier);
-            if let (Some(delivery), Accepted::Stored { executions, .. }) = (&accept.delivery, &all)
-                && !earlier.is_empty()
-            {
-                sqlx::query(
-                    "UPDATE dedupe_keys SET execution_ids = $4 WHERE tenant_id = $1 AND scope = $2 AND key = $3",
-                )
-                .bind(accept.tenant_id.0)
-                .bind(&delivery.scope)
-                .bind(&delivery.key)
-                .bind(accepting::ids_json(executions.iter().map(|execution| execution.id)))
-                .execute(&mut *inner)
-                .await?;
-            }
-            inner.commit().await?;
-            Ok(all)
-        }
-        other => {
-            inner.rollback().await?;
-            other.ok_or_else(|| sqlx::Error::Protocol("an accept got no answer".into()))
-        }
-    }
-}
-
-/// Which of these accepts were committed by a try whose outcome was not seen.
+/// Whether an accept was committed by a try whose outcome was not seen.
 pub(super) async fn committed(conn: &mut PgConnection, accept: &Accept) -> Result<bool, sqlx::Error> {
     let (table, id) = match (&accept.event, &accept.request, accept.starts.first()) {
         (Some(event), _, _) => ("SELECT 1 FROM events WHERE id = $1", event.id.0),

@@ -3,8 +3,11 @@
 //! The fence is part of the write: `held` locks the queue items whose claims are still held, and
 //! every other part of the statement joins it. Items are locked in the order of the batch, which is
 //! that of their ids, the same order in which leases are extended, so that neither waits for the
-//! other in a circle. The look-up of each item is a subquery of its own, and its state is compared
-//! as an expression, because anything else would be planned over the index of all leased items.
+//! other in a circle.
+//!
+//! The queue is often empty when the statement is planned and never again so small, so nothing is
+//! left to its statistics: items are found by their ids in subqueries and arrays, never by joins,
+//! and their state is compared as an expression, out of reach of the index of leased items.
 
 use automate_core::store::{Checkpoint, StepLog, StepRecord, Then};
 use sqlx::types::chrono::{DateTime, Utc};
@@ -19,8 +22,8 @@ WITH batch AS MATERIALIZED (
         $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[])
     AS b(op, id, token, follow, wake_at, execution_id, changed, status, started_at, finished_at, output, error)
 ), held AS MATERIALIZED (
-    SELECT b.* FROM batch b CROSS JOIN LATERAL (
-        SELECT 1 FROM outbox o WHERE o.id = b.id AND o.lease_token = b.token AND o.status || '' = 'RUNNING'
+    SELECT b.*, l.lost_leases FROM batch b CROSS JOIN LATERAL (
+        SELECT o.lost_leases FROM outbox o WHERE o.id = b.id AND o.lease_token = b.token AND o.status || '' = 'RUNNING'
             AND o.key = b.execution_id::text
         FOR UPDATE
     ) l
@@ -54,13 +57,14 @@ WITH batch AS MATERIALIZED (
     FROM held h WHERE e.id = h.execution_id AND h.changed
     RETURNING h.op, e.cancel_requested_at
 ), finished AS (
-    DELETE FROM outbox o USING held h WHERE o.id = h.id AND h.follow = 1
+    DELETE FROM outbox o WHERE o.id = ANY(ARRAY(SELECT id FROM held WHERE follow = 1))
 ), waiting AS (
-    UPDATE outbox o SET status = 'PENDING', next_attempt_at = h.wake_at, lease_owner = NULL, lease_expires_at = NULL,
-        lost_leases = 0, updated_at = now()
-    FROM held h WHERE o.id = h.id AND h.follow = 2
+    UPDATE outbox o SET status = 'PENDING', next_attempt_at = ($5::timestamptz[])[array_position($2::uuid[], o.id)],
+        lease_owner = NULL, lease_expires_at = NULL, lost_leases = 0, updated_at = now()
+    WHERE o.id = ANY(ARRAY(SELECT id FROM held WHERE follow = 2))
 ), kept AS (
-    UPDATE outbox o SET lost_leases = 0 FROM held h WHERE o.id = h.id AND h.follow = 0 AND o.lost_leases <> 0
+    UPDATE outbox o SET lost_leases = 0
+    WHERE o.id = ANY(ARRAY(SELECT id FROM held WHERE follow = 0 AND lost_leases <> 0))
 )
 SELECT op, false FROM held
 UNION ALL SELECT op, true FROM execution WHERE cancel_requested_at IS NOT NULL

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::super::accepting::{self, is_queued};
 use super::super::hints::Hints;
-use super::super::progress::{self, Held, Progress, plain};
-use super::{accept, checkpoint};
+use super::super::progress::{self, Held, Progress};
+use super::{accept, checkpoint, keyed};
 use crate::committer::{Answer, Flush, Op};
 use crate::error::store_error;
 
@@ -29,8 +29,8 @@ const SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqs
 enum Shape {
     /// Accepts without start keys: one statement.
     Accepts,
-    /// One accept with start keys: a transaction.
-    KeyedAccept,
+    /// Accepts with start keys: a transaction.
+    KeyedAccepts,
     /// Checkpoints that publish nothing: one statement.
     Checkpoints,
     /// Checkpoints that publish: a transaction.
@@ -77,18 +77,18 @@ impl PgFlusher {
                 let answers = accept::store(conn, &accepts, again).await?;
                 Ok(answers.into_iter().map(|answer| Ok(Answer::Accepted(answer))).collect())
             }
-            Shape::KeyedAccept => {
-                let mut answers = Vec::with_capacity(ops.len());
-                for accept in ops.iter().filter_map(accept_of) {
-                    answers.push(Ok(Answer::Accepted(accept::store_with_start_keys(conn, accept, again).await?)));
-                }
-                Ok(answers)
+            Shape::KeyedAccepts => {
+                let accepts: Vec<&Accept> = ops.iter().filter_map(accept_of).collect();
+                let mut transaction = conn.begin().await?;
+                let answers = keyed::store_keyed(&mut transaction, &accepts, again).await?;
+                transaction.commit().await?;
+                Ok(answers.into_iter().map(|answer| Ok(Answer::Accepted(answer))).collect())
             }
             Shape::Checkpoints => {
                 let batch: Vec<&Progress> = ops.iter().filter_map(progress_of).collect();
                 let held = checkpoint::record(conn, &batch).await?;
                 let held = if again { after_unseen_commit(conn, &batch, held).await? } else { held };
-                Ok(held.into_iter().map(|held| plain(held).map(Answer::Ack)).collect())
+                Ok(held.into_iter().map(|held| progress::plain(held).map(Answer::Ack)).collect())
             }
             Shape::Publishing => {
                 let batch: Vec<&Progress> = ops.iter().filter_map(progress_of).collect();
@@ -195,7 +195,7 @@ impl Flush for PgFlusher {
             (Shape::Checkpoints, Vec::new()),
             (Shape::Publishing, Vec::new()),
             (Shape::Accepts, Vec::new()),
-            (Shape::KeyedAccept, Vec::new()),
+            (Shape::KeyedAccepts, Vec::new()),
         ];
         for op in ops {
             let shape = match &op {
@@ -207,13 +207,7 @@ impl Flush for PgFlusher {
             shapes[shape].1.push(op);
         }
         for (shape, ops) in shapes {
-            if shape == Shape::KeyedAccept {
-                for op in ops {
-                    self.commit(shape, vec![op]).await;
-                }
-            } else {
-                self.commit(shape, ops).await;
-            }
+            self.commit(shape, ops).await;
         }
     }
 
@@ -236,6 +230,9 @@ fn progress_of(op: &Op) -> Option<&Progress> {
     }
 }
 
+/// Accepts with the places of their answers: which checkpoint, which of what it publishes.
+type Places<'a> = (Vec<&'a Accept>, Vec<(usize, usize)>);
+
 /// Checkpoints and what those that are held publish, in one transaction.
 async fn publishing(
     conn: &mut PgConnection,
@@ -245,20 +242,23 @@ async fn publishing(
     let mut transaction = conn.begin().await?;
     let mut held = checkpoint::record(&mut transaction, batch).await?;
     let mut published: Vec<Vec<_>> = batch.iter().map(|_| Vec::new()).collect();
-    // All without start keys at once, the others one by one; each answer goes to its place.
-    let (mut together, mut places) = (Vec::new(), Vec::new());
+    // Each answer goes to its place.
+    let (mut plain, mut with_keys): (Places<'_>, Places<'_>) = Default::default();
     for (op, progress) in batch.iter().enumerate().filter(|(op, _)| held[*op].is_some()) {
         published[op] = vec![None; progress.checkpoint.publish.len()];
         for (place, accept) in progress.checkpoint.publish.iter().enumerate() {
-            if accepting::has_start_keys(accept) {
-                published[op][place] = Some(accept::store_with_start_keys(&mut transaction, accept, again).await?);
-            } else {
-                together.push(accept);
-                places.push((op, place));
-            }
+            let (accepts, places) = if accepting::has_start_keys(accept) { &mut with_keys } else { &mut plain };
+            accepts.push(accept);
+            places.push((op, place));
         }
     }
-    for ((op, place), answer) in places.into_iter().zip(accept::store(&mut transaction, &together, again).await?) {
+    // Start keys before delivery keys, as everywhere, so that nobody waits in a circle.
+    let answers = keyed::store_keyed(&mut transaction, &with_keys.0, again).await?;
+    for ((op, place), answer) in with_keys.1.into_iter().zip(answers) {
+        published[op][place] = Some(answer);
+    }
+    let answers = accept::store(&mut transaction, &plain.0, again).await?;
+    for ((op, place), answer) in plain.1.into_iter().zip(answers) {
         published[op][place] = Some(answer);
     }
     transaction.commit().await?;

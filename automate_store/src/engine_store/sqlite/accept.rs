@@ -212,7 +212,8 @@ async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>, now: DateTime
             arguments.add(start.version_id.0)?;
             arguments.add(start.version)?;
             arguments.add(&*start.trigger)?;
-            arguments.add(accept.event.as_ref().map(|event| event.id.0))?;
+            let event_id = start.event_id.or_else(|| accept.event.as_ref().map(|event| event.id));
+            arguments.add(event_id.map(|id| id.0))?;
             arguments.add(start.input.as_deref())?;
             arguments.add(start.created_at)?;
             arguments.add(start.parent_id.map(|id| id.0))?;
