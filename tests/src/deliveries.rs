@@ -130,11 +130,12 @@ impl Sender {
         let mut turn = usize::try_from(number).unwrap_or_default();
         let mut last = None;
         while begun.elapsed() < PATIENCE {
+            let permit = self.room.acquire().await.unwrap();
             let Some(address) = self.addresses.pick(turn) else {
+                drop(permit);
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            let permit = self.room.acquire().await.unwrap();
             let answer = attempt(&address, &self.path, number).await;
             drop(permit);
             if self.took(number, answer.as_ref()) {
