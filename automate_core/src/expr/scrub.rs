@@ -21,6 +21,28 @@ pub(super) const SHORTEST: usize = 8;
 /// Lines of a value of several lines, such as a private key, that are looked for by themselves.
 const SHORTEST_LINE: usize = 16;
 
+/// What is left as it is in a URL differs; letters and digits always are.
+const KEPT_IN_URLS: [&str; 12] = [
+    // RFC 3986: unreserved characters alone.
+    "-._~",
+    // `encodeURIComponent` and `encodeURI`.
+    "-._~!'()*",
+    "-_.!~*'()/:@$,;=+&",
+    "-_.!~*'()/:@$,;=+&?#",
+    // HTML forms.
+    "-._*",
+    // The filter `urlencode`, and Python's `quote`.
+    "-._/",
+    "-._~/",
+    // What the WHATWG URL standard escapes of a value that stands in a query, in a path, in a segment
+    // of it, or before the host.
+    "!$%&()*+,-./:;=?@[\\]^_`{|}~",
+    "!$%&'()*+,-./:;=@[\\]_|~",
+    "!$&'()*+,-.:;=@[]_|~",
+    "!$%&'()*+,-._~",
+    "",
+];
+
 /// Replaces every known value of a secret by `***`, in the forms that it may come back in: plain,
 /// URL-encoded, base64 (standard and URL alphabet, padded or not, wherever it begins inside a longer
 /// text), hexadecimal, reversed, and as escaped in JSON and HTML. Clones share the values.
@@ -254,8 +276,7 @@ fn add_forms(value: &str, forms: &mut Vec<String>) {
         forms.push(base64_core(&STANDARD_NO_PAD, bytes, shift));
         forms.push(base64_core(&URL_SAFE_NO_PAD, bytes, shift));
     }
-    // What `encodeURIComponent`, HTML forms and strict encoders leave as it is differs.
-    for kept in ["-._~", "-._~!'()*", "-._*", "-_.!~*'()/:@$,;=+&", ""] {
+    for kept in KEPT_IN_URLS {
         for upper in [true, false] {
             let encoded = percent_encoded(bytes, kept, upper);
             forms.push(encoded.replace("%20", "+"));

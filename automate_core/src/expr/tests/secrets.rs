@@ -240,6 +240,28 @@ fn s3_every_form_of_a_secret_is_scrubbed() {
 }
 
 #[test]
+fn s3_a_secret_in_a_url_is_scrubbed_however_it_came_there() {
+    let value = "?~>'c4n4ry/+=&<value";
+    let scrubber = Scrubber::new();
+    scrubber.add(&SecretValue::new(value.to_owned()));
+    let mut urls =
+        vec![format!("https://x.example/?q={}", ok(&format!("{{{{ \"{value}\" | urlencode }}}}")).as_str().unwrap())];
+    let mut url = url::Url::parse(&format!("https://x.example/?q={value}")).unwrap();
+    urls.push(url.to_string());
+    url.query_pairs_mut().append_pair("again", value);
+    urls.push(url.to_string());
+    url.path_segments_mut().unwrap().push(value);
+    urls.push(url.to_string());
+    url.set_path(&format!("/a/{}", value.replace('?', "%3F")));
+    urls.push(url.to_string());
+    url.set_password(Some(value)).unwrap();
+    urls.push(url.to_string());
+    for url in urls {
+        assert!(!scrubber.scrub_str(&url).contains("c4n4ry"), "{url} became {}", scrubber.scrub_str(&url));
+    }
+}
+
+#[test]
 fn s3_values_are_scrubbed_in_strings_keys_and_numbers() {
     let scrubber = Scrubber::new();
     scrubber.add(&SecretValue::new("topsecret-value".to_owned()));
