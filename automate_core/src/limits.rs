@@ -169,8 +169,15 @@ pub const COMMIT_QUEUE: usize = 8_192;
 pub const COMMIT_BATCH: usize = 512;
 /// The deadline of one database operation.
 pub const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Losses of a lease after which an item is quarantined.
+/// Losses of a lease in a row after which an item is quarantined that its worker held alone.
 pub const LOST_LEASES: i32 = 3;
+/// Losses of a lease in a row after which an item is quarantined whatever else was lost with it.
+pub const LOST_LEASES_IN_COMPANY: i32 = 6;
+/// The time between items that are given back after too many losses in company, so that what kills
+/// workers and what was only held beside it part.
+pub const SUSPECTS_APART: Duration = Duration::from_millis(500);
+/// Places of that spacing; further items share the last one.
+pub const SUSPECTS_SPACED: u32 = 120;
 
 /// Items in one claim, one statement of the queue or one run of the reaper.
 pub const OUTBOX_BATCH: usize = 1_000;

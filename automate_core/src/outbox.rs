@@ -182,8 +182,12 @@ pub struct ReapRequest {
     pub max_batch: usize,
     /// When a reaped item becomes ready again.
     pub retry_delay: Duration,
-    /// Losses of a lease after which an item is quarantined.
+    /// Losses of a lease in a row after which an item is quarantined that its worker held alone. One
+    /// that was lost together with others of the same worker may be innocent: it is given back, a
+    /// little apart from them, until [`Self::max_lost_in_company`].
     pub max_lost_leases: i32,
+    /// Losses of a lease in a row after which an item is quarantined whatever was lost with it.
+    pub max_lost_in_company: i32,
     /// Only report.
     pub dry_run: bool,
 }

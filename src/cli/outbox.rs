@@ -110,6 +110,7 @@ pub(crate) async fn run(context: Context, command: OutboxCommand) -> Result<(), 
                     max_batch: args.max_batch,
                     retry_delay: std::time::Duration::ZERO,
                     max_lost_leases: automate_core::limits::LOST_LEASES,
+                    max_lost_in_company: automate_core::limits::LOST_LEASES_IN_COMPANY,
                     dry_run: args.dry_run,
                 })
                 .await?;

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod canary;
+mod chaos;
 mod cli;
 mod connector_crate;
 mod databases;

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 pub mod binary;
+pub mod deliveries;
+pub mod effects;
 pub mod outbox_conformance;
 pub mod postgres;
+pub mod processes;
 pub mod store_conformance;

@@ -119,6 +119,7 @@ fn reap_request() -> ReapRequest {
         max_batch: 100,
         retry_delay: Duration::ZERO,
         max_lost_leases: 3,
+        max_lost_in_company: 6,
         dry_run: false,
     }
 }
@@ -154,6 +155,8 @@ macro_rules! outbox_conformance {
             the_reaper_gives_back_what_a_dead_worker_held
             a_dry_run_changes_nothing
             the_third_lost_lease_quarantines
+            what_was_lost_in_company_is_given_back_apart_before_it_is_quarantined
+            a_third_loss_alone_quarantines_what_was_lost_in_company_before
             a_reported_failure_forgives_lost_leases
             a_quarantined_execution_fails_and_comes_back_with_its_item
             a_quarantined_execution_that_had_ended_is_left_alone

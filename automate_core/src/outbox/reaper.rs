@@ -9,7 +9,8 @@ use crate::limits;
 use crate::store::StoreError;
 
 /// Finds leases that have run out and puts their items back into the queue; an item that lost
-/// [`limits::LOST_LEASES`] leases is set aside as `QUARANTINED`, since it may be what kills workers.
+/// [`limits::LOST_LEASES`] leases ([`limits::LOST_LEASES_IN_COMPANY`] where others were lost with it) is
+/// set aside as `QUARANTINED`, since it may be what kills workers.
 #[derive(Clone)]
 pub struct OutboxReaper {
     /// How long past its end a lease must be. A little patience, for a worker that was only slow.
@@ -50,6 +51,7 @@ impl OutboxReaper {
                 max_batch: self.max_batch,
                 retry_delay: self.retry_delay,
                 max_lost_leases: limits::LOST_LEASES,
+                max_lost_in_company: limits::LOST_LEASES_IN_COMPANY,
                 dry_run: self.dry_run,
             })
             .await?;
@@ -58,7 +60,7 @@ impl OutboxReaper {
                 tracing::warn!(%id, "a lease ran out; its item is back in the queue");
             }
             for id in &report.quarantined {
-                tracing::error!(%id, "workers died holding this item {} times; it is set aside", limits::LOST_LEASES);
+                tracing::error!(%id, "workers died holding this item again and again; it is set aside");
             }
         }
         Ok(report)

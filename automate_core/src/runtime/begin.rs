@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Engine;
@@ -66,15 +68,29 @@ impl Engine {
             Err(DefinitionError::Store(error)) => return self.unreadable(&held, &claimed, id, &error).await,
             Err(DefinitionError::Plan(error)) => return self.not_here(&held, &claimed, id, &error.to_string()).await,
         };
-        let run = self.restored_run(held, definition, &loaded);
-        self.drive(run).await;
+        match self.restored_run(held.clone(), definition, &loaded) {
+            Ok(run) => self.drive(run).await,
+            Err(error) => self.unreadable(&held, &claimed, id, &error).await,
+        }
     }
 
-    fn restored_run(&self, held: Arc<Held>, definition: Arc<Definition>, loaded: &LoadedExecution) -> Run {
+    /// # Errors
+    /// `Corrupt` where a stored value is no JSON: to go on with `null` in its place would be to go
+    /// on with wrong data.
+    fn restored_run(
+        &self,
+        held: Arc<Held>,
+        definition: Arc<Definition>,
+        loaded: &LoadedExecution,
+    ) -> Result<Run, StoreError> {
         let execution = &loaded.execution;
-        let input: Option<Value> = execution.input.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let input: Option<Value> = execution
+            .input
+            .as_deref()
+            .map(|text| stored_json(text, || format!("execution {}, column `input`", execution.id)))
+            .transpose()?;
         let mut context = match &loaded.event {
-            Some(event) => self.stored_event_context(event),
+            Some(event) => self.stored_event_context(event)?,
             None => self.manual_context(
                 execution.tenant_id,
                 execution.id,
@@ -93,6 +109,10 @@ impl Engine {
         let mut records: Vec<_> = loaded.steps.iter().collect();
         records.sort_by_key(|record| record.seq);
         for record in records {
+            for (column, text) in [("input", &record.input), ("output", &record.output)] {
+                let row = || format!("step `{}` of execution {}, column `{column}`", record.path, execution.id);
+                text.as_deref().map(|text| stored_json::<IgnoredAny>(text, row)).transpose()?;
+            }
             if !state.restore(&definition.plan, record) {
                 tracing::warn!(execution = %execution.id, path = %record.path, "a recorded step is not in the version");
             }
@@ -108,14 +128,18 @@ impl Engine {
         if execution.cancel_requested_at.is_some() {
             held.cancel.cancel();
         }
-        Run { held, definition, about, state, first: Happening::Resume }
+        Ok(Run { held, definition, about, state, first: Happening::Resume })
     }
 
-    pub(super) fn stored_event_context(&self, event: &EventRecord) -> Context {
-        let payload: Value = serde_json::from_str(&event.payload).unwrap_or_default();
-        let headers: Value =
-            event.headers.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        self.event_context(
+    pub(super) fn stored_event_context(&self, event: &EventRecord) -> Result<Context, StoreError> {
+        let payload: Value = stored_json(&event.payload, || format!("event {}, column `payload`", event.id))?;
+        let headers: Option<Value> = event
+            .headers
+            .as_deref()
+            .map(|text| stored_json(text, || format!("event {}, column `headers`", event.id)))
+            .transpose()?;
+        let headers = headers.unwrap_or_default();
+        Ok(self.event_context(
             event.tenant_id,
             &EventView {
                 payload: &payload,
@@ -125,7 +149,7 @@ impl Engine {
                 received_at: event.received_at.to_rfc3339(),
                 headers: &headers,
             },
-        )
+        ))
     }
 
     /// A run by hand has no event; its input stands in for the payload, so that a workflow written
@@ -174,6 +198,11 @@ impl Engine {
         self.inner.active.let_go(held);
         self.inner.active.tell_ended(id);
     }
+}
+
+/// A stored value. `place` names the row and the column for the error.
+fn stored_json<'a, T: Deserialize<'a>>(text: &'a str, place: impl FnOnce() -> String) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("{}: {error}", place())))
 }
 
 /// An event, as templates see it.

@@ -51,7 +51,7 @@ pub struct Settings {
     pub drain: Duration,
     /// Attempts of an embedder's queue item where it names none.
     pub max_attempts: i32,
-    /// Losses of a lease after which an item is quarantined.
+    /// Losses of a lease in a row after which an item is quarantined that its worker held alone.
     pub max_lost_leases: i32,
     /// Ready items beyond which new work is refused with 503; 0 means no bound.
     pub max_depth: i64,

@@ -285,6 +285,7 @@ impl Engine {
             max_batch: 500,
             retry_delay: Duration::ZERO,
             max_lost_leases: self.settings().max_lost_leases,
+            max_lost_in_company: self.settings().max_lost_leases.max(limits::LOST_LEASES_IN_COMPANY),
             dry_run: false,
         };
         loop {

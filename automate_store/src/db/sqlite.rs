@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use automate_core::store::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Executor, Row, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Executor, Row, SqliteConnection, SqlitePool};
 
 use super::ConnectOptions;
 use crate::error::store_error;
@@ -69,10 +69,14 @@ fn pool(options: &ConnectOptions, connections: u32) -> SqlitePoolOptions {
     pool
 }
 
-/// Whether a connection is in no transaction: only then is there nothing to roll back.
+/// Whether a connection is in no transaction: only then is there nothing to roll back. sqlx must
+/// think so too: where SQLite has rolled back by itself, as it does on a full disk, sqlx's own
+/// rollback fails, it still counts the transaction, and would begin none on this connection again.
 async fn is_clean(connection: &mut SqliteConnection) -> bool {
     match connection.execute(sqlx::raw_sql("ROLLBACK")).await {
-        Err(sqlx::Error::Database(error)) => error.message().contains("no transaction is active"),
+        Err(sqlx::Error::Database(error)) => {
+            error.message().contains("no transaction is active") && !connection.is_in_transaction()
+        }
         Err(_) => false,
         Ok(_) => {
             tracing::warn!("a connection to SQLite was left inside a transaction; it is closed");

@@ -112,3 +112,25 @@ async fn a_connection_left_in_a_transaction_is_not_handed_out_again() {
         .unwrap();
     assert_eq!(names, ["kept"]);
 }
+
+#[tokio::test]
+async fn a_connection_whose_transaction_sqlite_has_rolled_back_by_itself_is_not_handed_out_again() {
+    let folder = folder();
+    let db = open(&folder).await;
+    let writer = db.sqlite_writer().unwrap();
+    sqlx::raw_sql("CREATE TABLE stuff (bytes blob); PRAGMA max_page_count = 20").execute(writer).await.unwrap();
+    for round in 0..3 {
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        if round == 0 {
+            let refused =
+                sqlx::raw_sql("INSERT INTO stuff VALUES (zeroblob(1000000))").execute(&mut *transaction).await;
+            assert_eq!(store_error(refused.unwrap_err()).code(), "DISK_FULL");
+            drop(transaction);
+        } else {
+            sqlx::raw_sql("INSERT INTO stuff VALUES (zeroblob(1000))").execute(&mut *transaction).await.unwrap();
+            transaction.commit().await.unwrap();
+        }
+    }
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM stuff").fetch_one(writer).await.unwrap();
+    assert_eq!(rows, 2);
+}

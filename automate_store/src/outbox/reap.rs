@@ -1,6 +1,9 @@
 //! Leases that ran out: their items go back into the queue or are set aside, with a new token, so
 //! that a worker that wakes up late can change nothing.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use automate_core::error::ErrorCode;
 use automate_core::ids::OutboxId;
 use automate_core::limits;
@@ -21,7 +24,7 @@ pub(super) async fn reap<C: ConnectionTrait>(
     request: &ReapRequest,
 ) -> Result<ReapReport, StoreError> {
     let backend = transaction.get_database_backend();
-    let mut sql = Sql::new(backend, now, "SELECT id, kind, key, lost_leases FROM outbox WHERE ");
+    let mut sql = Sql::new(backend, now, "SELECT id, kind, key, lease_owner, lost_leases FROM outbox WHERE ");
     push_stale(&mut sql, backend, now, request.stale_threshold);
     sql.push(&format!(" ORDER BY lease_expires_at LIMIT {}", request.max_batch.clamp(1, limits::OUTBOX_BATCH)));
     if backend == DbBackend::Postgres && !request.dry_run {
@@ -29,12 +32,21 @@ pub(super) async fn reap<C: ConnectionTrait>(
         sql.push(" FOR UPDATE SKIP LOCKED");
     }
     let mut report = ReapReport { dry_run: request.dry_run, ..ReapReport::default() };
-    let mut executions = Vec::new();
+    let (mut executions, mut apart) = (Vec::new(), Vec::new());
+    let mut held_by: HashMap<String, i64> = HashMap::new();
     for row in sql.rows(transaction).await? {
         let id = OutboxId(get(&row, "id")?);
         let lost: i32 = get(&row, "lost_leases")?;
         if lost.saturating_add(1) < request.max_lost_leases {
             report.requeued.push(id);
+            continue;
+        }
+        let owner: Option<String> = get(&row, "lease_owner")?;
+        if lost.saturating_add(1) < request.max_lost_in_company
+            && let Some(owner) = owner
+            && held(transaction, now, owner, &mut held_by).await? > 1
+        {
+            apart.push(id);
             continue;
         }
         report.quarantined.push(id);
@@ -46,11 +58,37 @@ pub(super) async fn reap<C: ConnectionTrait>(
         }
     }
     if !request.dry_run {
-        requeue(transaction, now, request, &report.requeued).await?;
+        requeue(transaction, now, request.retry_delay, &report.requeued).await?;
+        for (place, id) in (1..).zip(&apart) {
+            let delay = request.retry_delay + limits::SUSPECTS_APART * place.min(limits::SUSPECTS_SPACED);
+            requeue(transaction, now, delay, std::slice::from_ref(id)).await?;
+        }
         quarantine(transaction, now, request, &report.quarantined).await?;
         fail_executions(transaction, now, request, &executions).await?;
     }
+    report.requeued.append(&mut apart);
     Ok(report)
+}
+
+/// How many items a worker holds, or held when it died: a death is evidence against one item only
+/// where that was all there was.
+async fn held<C: ConnectionTrait>(
+    transaction: &C,
+    now: DateTime<Utc>,
+    owner: String,
+    known: &mut HashMap<String, i64>,
+) -> Result<i64, StoreError> {
+    if let Some(held) = known.get(&owner) {
+        return Ok(*held);
+    }
+    let backend = transaction.get_database_backend();
+    let mut sql =
+        Sql::new(backend, now, "SELECT COUNT(*) AS held FROM outbox WHERE status = 'RUNNING' AND lease_owner = ");
+    sql.bind(owner.clone());
+    let row = sql.row(transaction).await?.ok_or_else(|| StoreError::Internal("no count".to_owned()))?;
+    let held = get(&row, "held")?;
+    known.insert(owner, held);
+    Ok(held)
 }
 
 fn take_lease(backend: DbBackend, now: DateTime<Utc>) -> Sql {
@@ -62,14 +100,14 @@ fn take_lease(backend: DbBackend, now: DateTime<Utc>) -> Sql {
 async fn requeue<C: ConnectionTrait>(
     transaction: &C,
     now: DateTime<Utc>,
-    request: &ReapRequest,
+    delay: Duration,
     ids: &[OutboxId],
 ) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
     }
     let backend = transaction.get_database_backend();
-    let delay = microseconds(request.retry_delay);
+    let delay = microseconds(delay);
     let mut sql = take_lease(backend, now);
     sql.push(", status = 'RETRY', last_error_code = 'LEASE_EXPIRED', last_error = ");
     sql.bind("the lease ran out: the worker died or was cut off").push(", next_attempt_at = ");
@@ -123,7 +161,7 @@ async fn fail_executions<C: ConnectionTrait>(
 
 fn reason(request: &ReapRequest) -> String {
     format!(
-        "the worker died or was cut off {} times in a row while it held this; it may be what kills workers, so it is \
+        "the worker died or was cut off {} times or more in a row while it held this; it may be what kills workers, so it is \
          set aside until somebody requeues it",
         request.max_lost_leases
     )

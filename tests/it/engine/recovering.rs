@@ -112,6 +112,7 @@ both_databases! {
             max_batch: 10,
             retry_delay: Duration::ZERO,
             max_lost_leases: 3,
+            max_lost_in_company: 6,
             dry_run: false,
         };
         for _ in 0..3 {

@@ -39,7 +39,7 @@ pub async fn the_reaper_gives_back_what_a_dead_worker_held(subject: &Subject) {
 pub async fn a_dry_run_changes_nothing(subject: &Subject) {
     subject.enqueue(&[new_item(), new_item()]).await;
     let held = claims(&subject.claim(2).await);
-    subject.sql("UPDATE outbox SET lost_leases = 2").await;
+    subject.sql("UPDATE outbox SET lost_leases = 5").await;
     subject.expire_leases().await;
     let before = subject.store.list(&OutboxFilter::default()).await.unwrap();
     let reaper = OutboxReaper { dry_run: true, ..OutboxReaper::new(subject.store.clone()) };
@@ -64,6 +64,39 @@ pub async fn the_third_lost_lease_quarantines(subject: &Subject) {
     assert!(subject.claim(1).await.is_empty());
 }
 
+pub async fn what_was_lost_in_company_is_given_back_apart_before_it_is_quarantined(subject: &Subject) {
+    subject.enqueue(&[new_item(), new_item(), new_item()]).await;
+    for loss in 1..=6 {
+        subject.sql("UPDATE outbox SET next_attempt_at = created_at").await;
+        assert_eq!(subject.claim(3).await.len(), 3, "loss {loss}");
+        subject.expire_leases().await;
+        let report = subject.store.reap_stale(&reap_request()).await.unwrap();
+        assert_eq!(
+            (report.requeued.len(), report.quarantined.len()),
+            if loss < 6 { (3, 0) } else { (0, 3) },
+            "loss {loss}"
+        );
+        if (3..6).contains(&loss) {
+            let items = subject.store.list(&OutboxFilter::default()).await.unwrap();
+            let due: HashSet<_> = items.iter().map(|item| item.next_attempt_at).collect();
+            assert_eq!(due.len(), 3, "each has a time of its own: {due:?}");
+            assert!(subject.claim(3).await.is_empty(), "and not at once");
+        }
+    }
+}
+
+pub async fn a_third_loss_alone_quarantines_what_was_lost_in_company_before(subject: &Subject) {
+    subject.enqueue(&[new_item(), new_item()]).await;
+    for _ in 0..2 {
+        assert_eq!(subject.claim(2).await.len(), 2);
+        subject.expire_leases().await;
+        subject.store.reap_stale(&reap_request()).await.unwrap();
+    }
+    let poison = subject.claim_one().await.item.id;
+    subject.expire_leases().await;
+    assert_eq!(subject.store.reap_stale(&reap_request()).await.unwrap().quarantined, [poison]);
+}
+
 pub async fn a_reported_failure_forgives_lost_leases(subject: &Subject) {
     let id = subject.enqueue_one().await;
     subject.claim_one().await;
@@ -83,7 +116,7 @@ pub async fn a_quarantined_execution_fails_and_comes_back_with_its_item(subject:
     let namesake = NewOutboxItem::new("mail", bystander.to_string(), json!({}));
     let ids = [item.id, other.id, namesake.id];
     subject.enqueue(&[item, other, namesake]).await;
-    subject.sql("UPDATE outbox SET lost_leases = 2").await;
+    subject.sql("UPDATE outbox SET lost_leases = 5").await;
     subject.claim(3).await;
     subject.expire_leases().await;
     let report = subject.store.reap_stale(&reap_request()).await.unwrap();

@@ -106,7 +106,7 @@ impl Engine {
             depth: event.map_or(0, |event| event.depth),
         };
         let context = match event {
-            Some(event) => self.stored_event_context(event),
+            Some(event) => self.stored_event_context(event)?,
             None => self.manual_context(tenant_id, id, input.as_ref(), &new.created_at.to_rfc3339()),
         };
         let permit = run_here.then_some(Slot { _held: None });
