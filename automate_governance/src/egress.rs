@@ -1,7 +1,7 @@
 //! The egress guard: the only way out, and the only place that makes an HTTP client.
 //!
-//! A call passes three checks. [`target`] looks at the URL: scheme, user info, literal addresses in
-//! all their forms. [`lookup`] resolves the name, checks **every** address and hands the connector
+//! A call passes three checks. `target` looks at the URL: scheme, user info, literal addresses in
+//! all their forms. `lookup` resolves the name, checks **every** address and hands the connector
 //! only what was checked, so that no second lookup can answer differently. After the connection the
 //! peer's address is checked once more. Redirects are followed by the guard itself, each through
 //! all three.

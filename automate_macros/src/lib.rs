@@ -14,7 +14,7 @@ use syn::parse_macro_input;
 /// ```ignore
 /// /// Posts a message to a channel.
 /// #[action(title = "Post a message", effect = once, timeout = "30s", example = json!({ "channel": "#ops", "text": "hi" }))]
-/// async fn post_message(ctx: &ActionContext, input: PostMessage) -> Result<Posted> { … }
+/// async fn post_message(ctx: &ActionContext, input: PostMessage) -> Result<Posted> { /* … */ }
 /// ```
 ///
 /// The function stays as it is. Beside it stands `post_message::ACTION`, which goes into
@@ -37,7 +37,7 @@ pub fn action(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```ignore
 /// #[receiver(workflow_completed)]
-/// fn tell(signal: &Signal) { … }
+/// fn tell(signal: &Signal) { /* … */ }
 /// ```
 ///
 /// The signals are `workflow_started`, `workflow_completed`, `workflow_failed`, `step_started`,
@@ -54,7 +54,7 @@ pub fn receiver(signal: TokenStream, item: TokenStream) -> TokenStream {
 /// ```ignore
 /// /// Adds a mark at the end.
 /// #[filter("shout", signature = "text | shout(mark)", example = "{{ 'a' | shout }} -> a!")]
-/// fn shout(input: &Value, args: &FilterArgs) -> Result<Value, FilterError> { … }
+/// fn shout(input: &Value, args: &FilterArgs) -> Result<Value, FilterError> { /* … */ }
 /// ```
 ///
 /// The doc comment is the filter's description. `signature` is `value | NAME` where absent. The

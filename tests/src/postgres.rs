@@ -263,7 +263,7 @@ impl Drop for Place {
 ///
 /// ```ignore
 /// both_databases! {
-///     async fn an_item_is_claimed_once(db: TestDatabase) { … }
+///     async fn an_item_is_claimed_once(db: TestDatabase) { /* … */ }
 /// }
 /// ```
 #[macro_export]
