@@ -187,7 +187,7 @@ impl Engine {
     /// so the item waits; when its attempts are used up the execution fails with the reason.
     async fn not_here(&self, held: &Held, claimed: &ClaimedItem, id: ExecutionId, reason: &str) {
         tracing::warn!(execution = %id, reason, "an execution cannot run in this program");
-        if claimed.item.attempt_count + 1 >= claimed.item.max_attempts {
+        if claimed.item.attempt_count + 1 >= claimed.item.max_attempts.min(self.settings().max_attempts) {
             self.fail_execution(id, claimed.item.tenant_id, held, "CONFIG_INVALID", reason).await;
         } else {
             let at = self.ports().clock.now() + ELSEWHERE;

@@ -49,7 +49,7 @@ pub struct Settings {
     pub reap_interval: Duration,
     /// How long draining waits for running actions.
     pub drain: Duration,
-    /// Attempts of an embedder's queue item where it names none.
+    /// Times that an execution which cannot run here is given back before it fails, at most.
     pub max_attempts: i32,
     /// Losses of a lease in a row after which an item is quarantined that its worker held alone.
     pub max_lost_leases: i32,
