@@ -95,7 +95,7 @@ table! {
     "database.max_connections" => database.max_connections, "a whole number from 1 to 1000", "10",
         |r| whole(r, 1, 1000),
         "The most connections of this process to the database.";
-    "worker.concurrency" => worker.concurrency, "a whole number from 1 to 10000", "64", |r| whole(r, 1, 10_000),
+    "worker.concurrency" => worker.concurrency, "a whole number from 1 to 10000", "256", |r| whole(r, 1, 10_000),
         "Executions that one process advances at once.";
     "worker.drain_seconds" => worker.drain, "a whole number of seconds from 0 to 3600", "30", |r| seconds(r, 0, 3600),
         "How long running work may finish after the signal to stop; what is left goes back to the queue.";

@@ -26,7 +26,7 @@ fn every_default_of_the_table_parses() {
     for key in keys() {
         assert_eq!(key.set_default(&mut config), Ok(()), "{}", key.name);
     }
-    assert_eq!(config.worker.concurrency, 64);
+    assert_eq!(config.worker.concurrency, 256);
     assert_eq!(config.worker.drain, Duration::from_secs(30));
     assert_eq!(config.outbox.lease, Duration::from_secs(30));
     assert_eq!(config.outbox.reap_interval, Duration::from_secs(10));

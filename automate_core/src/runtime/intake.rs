@@ -25,10 +25,12 @@ use crate::store::{
     Accept, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewWebhookRequest, StoreError, TriggerRecord,
 };
 
-/// How long an accept waits for a free slot before the execution goes to the queue instead. Waiting
-/// a moment spares the claim and the load, so it is what keeps the throughput up when all slots are
-/// taken.
+/// How long an accept waits for a slot while none becomes free, before its execution goes to the
+/// queue instead. Waiting spares the claim and the load, so it is what keeps the throughput up when
+/// all slots are taken by short executions.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long it waits at most while slots do become free.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// How often triggers are looked up again when a publication came in between.
 const STALE_TRIES: usize = 3;
 /// When an overloaded system should be tried again.

@@ -65,7 +65,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             owner: format!("{}-{}", std::process::id(), crate::ids::new_v7().simple()),
-            concurrency: 64,
+            concurrency: 256,
             queues: Vec::new(),
             lease: Duration::from_secs(30),
             reap_interval: Duration::from_secs(10),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::Engine;
-use super::{IntakeError, OVERLOAD_RETRY, PATIENCE, Received, Slot, Start};
+use super::{IntakeError, MOST_PATIENCE, OVERLOAD_RETRY, PATIENCE, Received, Slot, Start};
 use crate::ids::ExecutionId;
 use crate::signals::{EventSignal, Signal};
 use crate::store::{Accept, Accepted, NewLease, StoreError};
@@ -101,7 +101,20 @@ impl Engine {
         if !may_wait {
             return None;
         }
-        tokio::time::timeout(PATIENCE, active.slots.clone().acquire_owned()).await.ok()?.ok()
+        let begun = Instant::now();
+        let free = active.slots.clone().acquire_owned();
+        tokio::pin!(free);
+        loop {
+            let ended = active.ended.load(Ordering::Relaxed);
+            if let Ok(permit) = tokio::time::timeout(PATIENCE, &mut free).await {
+                return permit.ok();
+            }
+            // Long executions hold the slots: waiting would help nobody.
+            let none_ended = active.ended.load(Ordering::Relaxed) == ended;
+            if none_ended || begun.elapsed() >= MOST_PATIENCE || active.draining.is_cancelled() {
+                return None;
+            }
+        }
     }
 }
 
