@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Engine;
 use super::definitions::Definition;
-use super::run::{About, Logs, stop_grace};
+use super::run::{About, Logs, STOP_GRACE};
 use crate::actions::{ActionCall, LogLevel, LogSink};
 use crate::engine::{Node, Perform, Work};
 use crate::error::{ErrorCode, StepError};
@@ -89,7 +89,7 @@ impl Action {
             }
             () = self.stop.cancelled() => {
                 // It is asked first, so that a call that is about to end can say how it ended.
-                match tokio::time::timeout(stop_grace(), &mut running).await {
+                match tokio::time::timeout(STOP_GRACE, &mut running).await {
                     Ok(result) => result,
                     Err(_) => Err(StepError::new(ErrorCode::Cancelled, "the action was told to stop and did not in time")),
                 }

@@ -26,8 +26,8 @@ use crate::store::{
 
 /// An action that runs longer is shown as running in the database.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
-/// How long a cancelled action may take to notice.
-const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long an action that was told to stop is still awaited.
+pub(super) const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// An execution that this process holds.
 pub(super) struct Run {
@@ -479,9 +479,4 @@ async fn sleep(length: Option<Duration>) {
         Some(length) => tokio::time::sleep(length).await,
         None => std::future::pending().await,
     }
-}
-
-/// How long an action that was told to stop is still awaited.
-pub(super) const fn stop_grace() -> Duration {
-    STOP_GRACE
 }
