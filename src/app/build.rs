@@ -61,8 +61,8 @@ impl App {
         let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
 
         let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
-        let mut ports = Ports::new(store.clone(), connectors.clone(), secrets.clone(), scrubber);
-        ports.expressions = self.expressions();
+        let (actions, expressions) = (connectors.clone(), self.expressions());
+        let mut ports = Ports::with_expressions(store.clone(), actions, secrets.clone(), scrubber, expressions);
         ports.handlers.extend(self.handlers.iter().cloned());
         for receiver in &self.receivers {
             let receive = receiver.receive.clone();

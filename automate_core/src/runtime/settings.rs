@@ -88,12 +88,25 @@ impl Ports {
         secrets: Arc<dyn SecretResolver>,
         scrubber: Arc<Scrubber>,
     ) -> Self {
+        Self::with_expressions(store, actions, secrets, scrubber, Expressions::new(&FilterRegistry::link_time().0))
+    }
+
+    /// The same with expressions made elsewhere; each one made keeps its templates' environment for
+    /// as long as the process lives.
+    #[must_use]
+    pub fn with_expressions(
+        store: Arc<dyn Store>,
+        actions: Arc<dyn ActionRunner>,
+        secrets: Arc<dyn SecretResolver>,
+        scrubber: Arc<Scrubber>,
+        expressions: Expressions,
+    ) -> Self {
         Self {
             store,
             actions,
             secrets,
             clock: Arc::new(SystemClock),
-            expressions: Expressions::new(&FilterRegistry::link_time().0),
+            expressions,
             scrubber,
             signals: Signals::link_time(),
             handlers: Vec::new(),
