@@ -191,3 +191,14 @@ pub const OUTBOX_KEY_BYTES: usize = 1_024;
 pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
+
+/// Bytes of what changed, in one entry of the audit log; a longer one is said to be cut.
+pub const AUDIT_CHANGES_BYTES: usize = 64 * 1024;
+/// Characters of the other texts of an entry.
+pub const AUDIT_TEXT_CHARS: usize = 512;
+/// Entries that the verifier reads at once.
+pub const AUDIT_PAGE: usize = 1_000;
+/// Findings of one chain that the verifier tells.
+pub const AUDIT_FINDINGS: usize = 1_000;
+/// How long the verifier may take.
+pub const AUDIT_VERIFY: Duration = Duration::from_secs(3600);
