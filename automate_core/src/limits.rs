@@ -219,10 +219,8 @@ pub const LIST_ORDERINGS: usize = 4;
 pub const LIST_SEARCH_TERMS: usize = 8;
 /// Characters of one value of a filter, and of a search.
 pub const LIST_VALUE_CHARS: usize = 1_000;
-/// Characters of a cursor.
-pub const LIST_CURSOR_CHARS: usize = 4_096;
-/// Characters of a text in a cursor's place; a longer one is no column to order by.
-pub const LIST_ORDERED_CHARS: usize = 500;
+/// Characters of a cursor; it must fit into a request's target.
+pub const LIST_CURSOR_CHARS: usize = 3_000;
 /// Related models that one answer shows.
 pub const LIST_EXPANSIONS: usize = 4;
 /// Related rows that one answer shows, of one expansion.

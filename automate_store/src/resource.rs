@@ -6,14 +6,27 @@
 //! [`Resources`] lists, reads, creates, changes and deletes rows of any model; each of these scopes
 //! to a tenant first ([`scope`]), and each change is audited in the transaction that makes it.
 
+mod check;
+pub mod codes;
+mod condition;
+mod cursor;
 mod declare;
+mod diff;
 mod error;
+mod expand;
+mod get;
 mod hooks;
+mod list;
+mod name;
 mod parse;
 mod query;
 mod row;
 pub mod scope;
 mod service;
+mod shape;
+mod value;
+mod viewed;
+mod write;
 
 pub use declare::{Column, ColumnKind, Expansion, Model, ModelBuilder};
 pub use error::{FieldProblem, ResourceError};
