@@ -202,3 +202,17 @@ pub const AUDIT_PAGE: usize = 1_000;
 pub const AUDIT_FINDINGS: usize = 1_000;
 /// How long the verifier may take.
 pub const AUDIT_VERIFY: Duration = Duration::from_secs(3600);
+/// Rules of a tenant's policy, over all of its lists.
+pub const POLICY_RULES: usize = 1_000;
+/// How old a tenant's policy in memory may be: a change takes effect on every node within it.
+pub const POLICY_AGE: Duration = Duration::from_secs(5);
+/// How old the count of what a tenant has used may be.
+pub const USAGE_AGE: Duration = Duration::from_secs(1);
+/// Tenants whose policies and counts are kept in memory.
+pub const POLICIES_KEPT: usize = 10_000;
+/// Refusals of policies that wait to be audited.
+pub const POLICY_REFUSALS: usize = 256;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
+/// How long a process keeps tokens that it drew out of a shared bucket, and a bucket nobody asks for.
+pub const RATE_BUCKET_IDLE: Duration = Duration::from_secs(60);

@@ -12,7 +12,10 @@ use automate_core::registry::Loaded;
 use automate_core::runtime::{Engine, Ports, Settings};
 use automate_core::secrets::{SecretResolver, SecretsBackend};
 use automate_governance::egress::{AddressPolicy, GuardedClient};
+use automate_governance::policy::Governor;
 use automate_governance::secrets::{BackendRegistry, DatabaseBackend, EnvBackend, MasterKeys};
+use automate_store::audit::{AuditKey, AuditLog};
+use automate_store::db::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::connections::Configured;
@@ -46,6 +49,8 @@ impl App {
 
         let keys = MasterKeys::load(&env, &config.data_dir)
             .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
+        let audit = audit_log(&database, &keys.keys)?;
+        let governor = Governor::new(database.clone(), audit.clone());
         let stored_secrets = DatabaseBackend::new(database.orm().clone(), keys.keys);
         let mut backends = self.backends(config, &env);
         backends.add("built in", Arc::new(stored_secrets.clone()));
@@ -55,7 +60,9 @@ impl App {
         let secrets: Arc<dyn SecretResolver> = Arc::new(chain);
 
         let policy = AddressPolicy::new(config.egress.allow.clone()).deny_own(own_endpoints(config));
-        let guard = GuardedClient::new(policy).map_err(|e| AppError::Egress(e.to_string()))?;
+        let guard = GuardedClient::new(policy)
+            .map_err(|e| AppError::Egress(e.to_string()))?
+            .with_policies(Arc::new(governor.clone()));
         let http: Arc<dyn HttpClient> = Arc::new(guard);
         let connections = Arc::new(Configured::new(config.connections.clone(), secrets.clone()));
         let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
@@ -63,6 +70,7 @@ impl App {
         let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
         let (actions, expressions) = (connectors.clone(), self.expressions());
         let mut ports = Ports::with_expressions(store.clone(), actions, secrets.clone(), scrubber, expressions);
+        ports.policies = Arc::new(governor.clone());
         ports.handlers.extend(self.handlers.iter().cloned());
         for receiver in &self.receivers {
             let receive = receiver.receive.clone();
@@ -77,6 +85,8 @@ impl App {
             connectors,
             secrets,
             stored_secrets,
+            audit,
+            governor,
         })
     }
 
@@ -115,6 +125,12 @@ pub(super) fn backends_report(own: &[Arc<dyn SecretsBackend>]) -> Vec<Loaded> {
         refused: None,
     }));
     entries
+}
+
+/// The audit log, signed with a key that comes from the master keys.
+fn audit_log(database: &Database, keys: &MasterKeys) -> Result<AuditLog, AppError> {
+    let keys = keys.derive("audit log").into_iter().map(|(id, key)| AuditKey { id, key }).collect();
+    Ok(AuditLog::new(database.clone(), keys)?)
 }
 
 fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {

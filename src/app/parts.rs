@@ -9,7 +9,9 @@ use automate_core::config::Config;
 use automate_core::runtime::Engine;
 use automate_core::secrets::SecretResolver;
 use automate_core::store::Store;
+use automate_governance::policy::Governor;
 use automate_governance::secrets::DatabaseBackend;
+use automate_store::audit::AuditLog;
 use automate_store::db::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +36,10 @@ pub struct Parts {
     pub secrets: Arc<dyn SecretResolver>,
     /// The secrets that are stored in the database, for setting and listing them.
     pub stored_secrets: DatabaseBackend,
+    /// Who did what.
+    pub audit: AuditLog,
+    /// What tenants may do.
+    pub governor: Governor,
 }
 
 impl Parts {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use automate_core::limits;
+use automate_core::policy::Policies;
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName};
 
@@ -55,6 +56,8 @@ pub struct GuardedClient {
 struct Shared {
     policy: Arc<AddressPolicy>,
     lookup: Arc<dyn NameLookup>,
+    /// What the tenants' own policies say of hosts.
+    policies: Option<Arc<dyn Policies>>,
     /// One client per port, most recently made last: the resolver is told names only, and rules
     /// may name ports, so each port has a resolver of its own.
     clients: Mutex<Vec<(u16, reqwest::Client)>>,
@@ -75,9 +78,17 @@ impl GuardedClient {
     /// As [`GuardedClient::new`].
     pub fn with_lookup(policy: AddressPolicy, lookup: Arc<dyn NameLookup>) -> Result<Self, EgressSetupError> {
         install_crypto_provider();
-        let shared = Shared { policy: Arc::new(policy), lookup, clients: Mutex::new(Vec::new()) };
+        let shared = Shared { policy: Arc::new(policy), lookup, policies: None, clients: Mutex::new(Vec::new()) };
         shared.client_for(443)?;
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same, under the policies of the tenants that calls are made for as well. Connections are
+    /// its own.
+    #[must_use]
+    pub fn with_policies(self, policies: Arc<dyn Policies>) -> Self {
+        let (policy, lookup) = (Arc::clone(&self.shared.policy), Arc::clone(&self.shared.lookup));
+        Self { shared: Arc::new(Shared { policy, lookup, policies: Some(policies), clients: Mutex::default() }) }
     }
 }
 
@@ -96,9 +107,23 @@ impl Shared {
         Ok(client)
     }
 
+    /// Whether the tenant's policy lets the call through; asked again at each redirect.
+    async fn check_tenant(&self, request: &HttpRequest) -> Result<(), HttpError> {
+        let (Some(policies), Some(tenant)) = (&self.policies, request.tenant_id) else { return Ok(()) };
+        let policy = policies
+            .policy(tenant)
+            .await
+            .map_err(|error| HttpError::Denied { reason: format!("the tenant's policy: {error}") })?;
+        policy.check_host(request.url.host_str().unwrap_or_default()).map_err(|refusal| {
+            policies.refused(tenant, "egress", &refusal);
+            HttpError::Denied { reason: refusal.to_string() }
+        })
+    }
+
     /// One request and answer, without following anything.
     async fn exchange(&self, request: &HttpRequest) -> Result<(reqwest::Response, Target), HttpError> {
         let target = vet_target(&request.url, &self.policy).map_err(refused)?;
+        self.check_tenant(request).await?;
         let client = self.client_for(target.port()).map_err(|e| HttpError::Connect { reason: e.to_string() })?;
         let mut out = reqwest::Request::new(request.method.clone(), request.url.clone());
         *out.headers_mut() = request.headers.clone();
