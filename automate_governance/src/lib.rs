@@ -4,6 +4,7 @@
 #[doc(hidden)]
 pub use inventory;
 
+pub mod connections;
 pub mod egress;
 pub mod policy;
 pub mod redaction;

@@ -11,6 +11,7 @@ use automate_core::config::{Config, mask_url};
 use automate_core::registry::Loaded;
 use automate_core::runtime::{Engine, Ports, Settings};
 use automate_core::secrets::{SecretResolver, SecretsBackend};
+use automate_governance::connections::StoredConnections;
 use automate_governance::egress::{AddressPolicy, GuardedClient};
 use automate_governance::policy::Governor;
 use automate_governance::secrets::{BackendRegistry, DatabaseBackend, EnvBackend, MasterKeys};
@@ -18,7 +19,7 @@ use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::connections::Configured;
+use super::connections::Connections;
 use super::{App, AppError, Parts, database};
 
 /// Where PostgreSQL listens when its URL names no port.
@@ -64,7 +65,9 @@ impl App {
             .map_err(|e| AppError::Egress(e.to_string()))?
             .with_policies(Arc::new(governor.clone()));
         let http: Arc<dyn HttpClient> = Arc::new(guard);
-        let connections = Arc::new(Configured::new(config.connections.clone(), secrets.clone()));
+        let stored_connections = StoredConnections::new(database.clone());
+        let configured = config.connections.clone();
+        let connections = Arc::new(Connections::new(Some(stored_connections.clone()), configured, secrets.clone()));
         let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
 
         let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
@@ -87,6 +90,7 @@ impl App {
             stored_secrets,
             audit,
             governor,
+            stored_connections,
         })
     }
 

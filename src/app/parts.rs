@@ -9,6 +9,7 @@ use automate_core::config::Config;
 use automate_core::runtime::Engine;
 use automate_core::secrets::SecretResolver;
 use automate_core::store::Store;
+use automate_governance::connections::StoredConnections;
 use automate_governance::policy::Governor;
 use automate_governance::secrets::DatabaseBackend;
 use automate_store::audit::AuditLog;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub audit: AuditLog,
     /// What tenants may do.
     pub governor: Governor,
+    /// The connections that are stored per tenant.
+    pub stored_connections: StoredConnections,
 }
 
 impl Parts {
