@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::http::HttpClient;
+use automate_connectors::provider::{Budget, ProviderRegistry, Unlimited};
 use automate_core::config::{Config, mask_url};
 use automate_core::registry::Loaded;
 use automate_core::runtime::{Engine, Ports, Settings};
@@ -58,7 +59,14 @@ impl App {
         let guard = GuardedClient::new(policy).map_err(|e| AppError::Egress(e.to_string()))?;
         let http: Arc<dyn HttpClient> = Arc::new(guard);
         let connections = Arc::new(Configured::new(config.connections.clone(), secrets.clone()));
-        let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
+        let budget: Arc<dyn Budget> = match &self.budget {
+            Some(budget) => budget.clone(),
+            None => Arc::new(Unlimited),
+        };
+        let providers = ProviderRegistry::new(http.clone(), secrets.clone()).with_budget(budget);
+        let providers = Arc::new(self.fill_providers(providers, &config.providers));
+        let registry = ConnectorRegistry::new(http, connections).with_providers(providers.clone());
+        let connectors = Arc::new(self.fill(registry));
 
         let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
         let (actions, expressions) = (connectors.clone(), self.expressions());
@@ -75,6 +83,7 @@ impl App {
             database,
             database_shown: mask_url(&config.database.url),
             connectors,
+            providers,
             secrets,
             stored_secrets,
         })

@@ -215,6 +215,7 @@ fn leaves_outcome_open(error: &StepError) -> bool {
         | ErrorCode::SecretUnavailable
         | ErrorCode::EgressDenied
         | ErrorCode::LimitExceeded
+        | ErrorCode::BudgetExceeded
         | ErrorCode::Failed
         | ErrorCode::ExecutionTimeout
         | ErrorCode::Quarantined
