@@ -75,6 +75,26 @@ pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
 pub const LOG_LINES_PER_ATTEMPT: usize = 1_000;
 /// Bytes of a decompressed answer to an outgoing call.
 pub const RESPONSE_BYTES: usize = 10 * 1024 * 1024;
+/// Bytes of one line of a stream of server-sent events that comes in.
+pub const SSE_LINE_BYTES: usize = 1024 * 1024;
+/// Bytes of one event of a stream of server-sent events that comes in.
+pub const SSE_EVENT_BYTES: usize = 2 * 1024 * 1024;
+/// Messages of one request to a language model.
+pub const LLM_MESSAGES: usize = 1_000;
+/// Bytes of all messages and tools of one request to a language model.
+pub const LLM_PROMPT_BYTES: usize = 4 * 1024 * 1024;
+/// Tools that one request to a language model may offer, and calls that one answer may make.
+pub const LLM_TOOLS: usize = 128;
+/// Bytes of a JSON Schema that a language model's answer must satisfy.
+pub const LLM_SCHEMA_BYTES: usize = 64 * 1024;
+/// How often a language model may be asked to correct an answer.
+pub const LLM_REPAIRS: u32 = 5;
+/// Tokens of an answer that are reserved of a budget where a request names no bound.
+pub const LLM_OUTPUT_TOKENS: u64 = 4_096;
+/// Lines that a streamed answer writes to the log of its step.
+pub const LLM_PROGRESS_LINES: u32 = 50;
+/// Configured providers.
+pub const PROVIDERS: usize = 100;
 /// The most a webhook's body limit may be configured to, in bytes.
 pub const BODY_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Bytes of a configuration file.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::http::HttpClient;
+use automate_connectors::provider::{Budget, ProviderRegistry};
 use automate_core::config::{Config, mask_url};
 use automate_core::registry::Loaded;
 use automate_core::runtime::{Engine, Ports, Settings};
@@ -68,7 +69,14 @@ impl App {
         let stored_connections = StoredConnections::new(database.clone());
         let configured = config.connections.clone();
         let connections = Arc::new(Connections::new(Some(stored_connections.clone()), configured, secrets.clone()));
-        let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
+        let budget: Arc<dyn Budget> = match &self.budget {
+            Some(budget) => budget.clone(),
+            None => Arc::new(governor.budget()),
+        };
+        let providers = ProviderRegistry::new(http.clone(), secrets.clone()).with_budget(budget);
+        let providers = Arc::new(self.fill_providers(providers, &config.providers));
+        let registry = ConnectorRegistry::new(http, connections).with_providers(providers.clone());
+        let connectors = Arc::new(self.fill(registry));
 
         let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
         let (actions, expressions) = (connectors.clone(), self.expressions());
@@ -86,6 +94,7 @@ impl App {
             database,
             database_shown: mask_url(&config.database.url),
             connectors,
+            providers,
             secrets,
             stored_secrets,
             audit,

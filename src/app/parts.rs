@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
+use automate_connectors::provider::ProviderRegistry;
 use automate_core::config::Config;
 use automate_core::runtime::Engine;
 use automate_core::secrets::SecretResolver;
@@ -33,6 +34,8 @@ pub struct Parts {
     pub database_shown: String,
     /// The connectors.
     pub connectors: Arc<ConnectorRegistry>,
+    /// The providers of language models, their budget included.
+    pub providers: Arc<ProviderRegistry>,
     /// Resolves secrets through the configured chain.
     pub secrets: Arc<dyn SecretResolver>,
     /// The secrets that are stored in the database, for setting and listing them.

@@ -66,7 +66,7 @@ pub(super) async fn all(context: &Context) -> Vec<Check> {
 }
 
 fn connectors(context: &Context) -> Check {
-    let report = context.app.load_report();
+    let report = context.app.load_report_with(context.config());
     let refused: Vec<String> = report
         .refused()
         .map(|e| format!("{} from {}: {}", e.key, e.origin, e.refused.as_deref().unwrap_or_default()))

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use automate_connectors::provider::{Budget, BudgetError, Spend};
 use automate_core::error::ErrorCode;
 use automate_core::ids::TenantId;
 use automate_core::policy::TenantPolicy;
 use automate_core::runtime::{Engine, IntakeError, PublishError, Settings, StartRequest};
 use automate_core::status::ExecutionStatus;
-use automate_governance::policy::{self, Bucket, Governor, RateBuckets, UsageBudget};
+use automate_governance::policy::{self, Bucket, Governor, RateBuckets};
 use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
 use automate_tests::both_databases;
@@ -184,25 +185,31 @@ both_databases! {
     }
 
     async fn a_budget_is_never_spent_twice(db: TestDatabase) {
-        let budget = UsageBudget::new(db.open_again().await);
+        let bed = Bed::new(db);
+        let (_, governor) = governed(&bed, queued()).await;
+        set(&bed, &governor, TenantPolicy { llm_tokens_per_day: Some(1_000), ..TenantPolicy::default() }).await;
+        let spend = |tokens| Spend { input_tokens: tokens, output_tokens: 0, cost_micros: None };
         let mut tasks = Vec::new();
         for _ in 0..40 {
-            let budget = budget.clone();
-            tasks.push(tokio::spawn(async move {
-                budget.reserve(TENANT, policy::LLM_TOKENS, "llm_tokens_per_day", 30, Some(1_000)).await.unwrap().is_ok()
-            }));
+            let budget = governor.budget();
+            tasks.push(tokio::spawn(async move { budget.reserve(TENANT, spend(30)).await.ok() }));
         }
-        let mut granted = 0;
+        let mut granted = Vec::new();
         for task in tasks {
-            granted += u32::from(task.await.unwrap());
+            granted.extend(task.await.unwrap());
         }
-        assert_eq!(granted, 33, "33 times 30 is what fits into 1 000");
-        budget.settle(TENANT, policy::LLM_TOKENS, 30, 10).await.unwrap();
-        let sum = budget.reserve(TENANT, policy::LLM_TOKENS, "llm_tokens_per_day", 30, Some(1_000)).await.unwrap();
-        assert_eq!(sum.unwrap(), 1_000);
-        let refused = budget.reserve(TENANT, policy::LLM_TOKENS, "llm_tokens_per_day", 1, Some(1_000)).await.unwrap();
-        assert_eq!(refused.unwrap_err().rule, "llm_tokens_per_day");
-        // Another metric, and a tenant without a limit, have nothing to do with it.
-        assert!(budget.reserve(TENANT, policy::LLM_COST, "x", 5, None).await.unwrap().is_ok());
+        assert_eq!(granted.len(), 33, "33 times 30 is what fits into 1 000");
+        let budget = governor.budget();
+        budget.settle(granted.pop().unwrap(), spend(10)).await.unwrap();
+        budget.reserve(TENANT, spend(30)).await.unwrap();
+        let refused = budget.reserve(TENANT, spend(1)).await.unwrap_err();
+        assert!(matches!(refused, BudgetError::Exceeded { used: 1_000, limit: 1_000, wanted: 1, .. }), "{refused:?}");
+        // Another tenant has nothing to do with it; money without a price is refused.
+        set(&bed, &governor, TenantPolicy { llm_cost_micros_per_day: Some(5), ..TenantPolicy::default() }).await;
+        assert!(budget.reserve(TENANT, spend(1)).await.is_err());
+        let priced = |cost| Spend { input_tokens: 1, output_tokens: 1, cost_micros: Some(cost) };
+        budget.reserve(TENANT, priced(5)).await.unwrap();
+        let refused = budget.reserve(TENANT, priced(1)).await.unwrap_err();
+        assert!(matches!(&refused, BudgetError::Exceeded { metric, .. } if metric == policy::LLM_COST), "{refused:?}");
     }
 }
