@@ -5,6 +5,7 @@ mod connections;
 mod database;
 mod error;
 mod parts;
+mod secrets;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -119,7 +120,7 @@ impl App {
     pub fn load_report(&self) -> LoadReport {
         let mut report = self.catalog().load_report().clone();
         report.entries.extend(self.filters().1.entries);
-        report.entries.extend(build::backends_report(&self.backends));
+        report.entries.extend(secrets::backends_report(&self.backends));
         report.entries.extend(self.receivers_report());
         report.entries.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
         report

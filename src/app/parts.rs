@@ -9,7 +9,7 @@ use automate_core::config::Config;
 use automate_core::runtime::Engine;
 use automate_core::secrets::SecretResolver;
 use automate_core::store::Store;
-use automate_governance::secrets::DatabaseBackend;
+use automate_governance::secrets::{DatabaseBackend, SecretChain};
 use automate_store::db::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,8 @@ pub struct Parts {
     pub connectors: Arc<ConnectorRegistry>,
     /// Resolves secrets through the configured chain.
     pub secrets: Arc<dyn SecretResolver>,
+    /// The same chain, for looking at its backends.
+    pub secret_chain: Arc<SecretChain>,
     /// The secrets that are stored in the database, for setting and listing them.
     pub stored_secrets: DatabaseBackend,
 }

@@ -79,7 +79,8 @@ fn flatten(out: &mut Vec<Setting>, path: &str, text: &str, prefix: &str, table: 
 fn descends(name: &str, inner: &DeTable<'_>) -> bool {
     let is_key = keys().iter().any(|key| key.name == name);
     let in_connection = name.strip_prefix(CONNECTIONS).is_some_and(|rest| rest.matches('.').count() >= 2);
-    let is_section = name == CONNECTIONS || keys().iter().any(|key| key.name.split('.').next() == Some(name));
+    let begins = |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    let is_section = name == CONNECTIONS || keys().iter().any(|key| begins(key.name));
     !is_key && !in_connection && (!inner.is_empty() || is_section)
 }
 

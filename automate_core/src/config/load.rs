@@ -269,7 +269,8 @@ fn show_field(field: &str, value: &Value) -> String {
 }
 
 fn is_section(name: &str) -> bool {
-    name == CONNECTIONS || keys().iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
+    name == CONNECTIONS
+        || keys().iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 fn invalid(key: &str, source: &Source, takes: &str, got: String) -> ConfigError {
