@@ -213,3 +213,28 @@ pub const OUTBOX_KEY_BYTES: usize = 1_024;
 pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
+
+/// Bytes of what changed, in one entry of the audit log; a longer one is said to be cut.
+pub const AUDIT_CHANGES_BYTES: usize = 64 * 1024;
+/// Characters of the other texts of an entry.
+pub const AUDIT_TEXT_CHARS: usize = 512;
+/// Entries that the verifier reads at once.
+pub const AUDIT_PAGE: usize = 1_000;
+/// Findings of one chain that the verifier tells.
+pub const AUDIT_FINDINGS: usize = 1_000;
+/// How long the verifier may take.
+pub const AUDIT_VERIFY: Duration = Duration::from_secs(3600);
+/// Rules of a tenant's policy, over all of its lists.
+pub const POLICY_RULES: usize = 1_000;
+/// How old a tenant's policy in memory may be: a change takes effect on every node within it.
+pub const POLICY_AGE: Duration = Duration::from_secs(5);
+/// How old the count of what a tenant has used may be.
+pub const USAGE_AGE: Duration = Duration::from_secs(1);
+/// Tenants whose policies and counts are kept in memory.
+pub const POLICIES_KEPT: usize = 10_000;
+/// Refusals of policies that wait to be audited.
+pub const POLICY_REFUSALS: usize = 256;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
+/// How long a process keeps tokens that it drew out of a shared bucket, and a bucket nobody asks for.
+pub const RATE_BUCKET_IDLE: Duration = Duration::from_secs(60);

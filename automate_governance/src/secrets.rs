@@ -6,6 +6,7 @@
 
 mod chain;
 mod database;
+mod derive;
 mod entity;
 mod env;
 mod envelope;

@@ -10,10 +10,15 @@ use automate_connectors::base::http::HttpClient;
 use automate_core::config::{Config, mask_url};
 use automate_core::runtime::{Engine, Ports, Settings};
 use automate_core::secrets::SecretResolver;
+use automate_governance::connections::StoredConnections;
 use automate_governance::egress::{AddressPolicy, GuardedClient};
+use automate_governance::policy::Governor;
+use automate_governance::secrets::MasterKeys;
+use automate_store::audit::{AuditKey, AuditLog};
+use automate_store::db::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::connections::Configured;
+use super::connections::Connections;
 use super::{App, AppError, Parts, database};
 
 /// Where PostgreSQL listens when its URL names no port.
@@ -42,19 +47,27 @@ impl App {
         let database = database::open(config).await?;
         let store = automate_store::open(&database)?;
 
-        let (stored_secrets, chain) = self.secrets(config, &env, &database, role).await?;
+        let keys = super::secrets::master_keys(config, &env, &database, role).await?;
+        let audit = audit_log(&database, &keys)?;
+        let governor = Governor::new(database.clone(), audit.clone());
+        let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
         let chain = Arc::new(chain);
         let secrets: Arc<dyn SecretResolver> = chain.clone();
 
         let policy = AddressPolicy::new(config.egress.allow.clone()).deny_own(own_endpoints(config));
-        let guard = GuardedClient::new(policy).map_err(|e| AppError::Egress(e.to_string()))?;
+        let guard = GuardedClient::new(policy)
+            .map_err(|e| AppError::Egress(e.to_string()))?
+            .with_policies(Arc::new(governor.clone()));
         let http: Arc<dyn HttpClient> = Arc::new(guard);
-        let connections = Arc::new(Configured::new(config.connections.clone(), secrets.clone()));
+        let stored_connections = StoredConnections::new(database.clone());
+        let configured = config.connections.clone();
+        let connections = Arc::new(Connections::new(Some(stored_connections.clone()), configured, secrets.clone()));
         let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
 
         let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
         let (actions, expressions) = (connectors.clone(), self.expressions());
         let mut ports = Ports::with_expressions(store.clone(), actions, secrets.clone(), scrubber, expressions);
+        ports.policies = Arc::new(governor.clone());
         ports.handlers.extend(self.handlers.iter().cloned());
         for receiver in &self.receivers {
             let receive = receiver.receive.clone();
@@ -70,6 +83,9 @@ impl App {
             secrets,
             secret_chain: chain,
             stored_secrets,
+            audit,
+            governor,
+            stored_connections,
         })
     }
 
@@ -80,6 +96,12 @@ impl App {
     pub async fn engine(&self, config: &Config) -> Result<Engine, AppError> {
         Ok(self.build(config, Role::Worker).await?.engine)
     }
+}
+
+/// The audit log, signed with a key that comes from the master keys.
+fn audit_log(database: &Database, keys: &MasterKeys) -> Result<AuditLog, AppError> {
+    let keys = keys.derive("audit log").into_iter().map(|(id, key)| AuditKey { id, key }).collect();
+    Ok(AuditLog::new(database.clone(), keys)?)
 }
 
 fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {

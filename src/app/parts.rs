@@ -9,7 +9,10 @@ use automate_core::config::Config;
 use automate_core::runtime::Engine;
 use automate_core::secrets::SecretResolver;
 use automate_core::store::Store;
+use automate_governance::connections::StoredConnections;
+use automate_governance::policy::Governor;
 use automate_governance::secrets::{DatabaseBackend, SecretChain};
+use automate_store::audit::AuditLog;
 use automate_store::db::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +39,12 @@ pub struct Parts {
     pub secret_chain: Arc<SecretChain>,
     /// The secrets that are stored in the database, for setting and listing them.
     pub stored_secrets: DatabaseBackend,
+    /// Who did what.
+    pub audit: AuditLog,
+    /// What tenants may do.
+    pub governor: Governor,
+    /// The connections that are stored per tenant.
+    pub stored_connections: StoredConnections,
 }
 
 impl Parts {

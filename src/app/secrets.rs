@@ -19,14 +19,14 @@ const BUILT_IN: &str = "built in";
 
 impl App {
     /// The stored secrets, and the chain of the configured backends over them.
-    pub(super) async fn secrets(
+    pub(super) fn secrets(
         &self,
         config: &Config,
         env: &BTreeMap<String, String>,
         database: &Database,
+        keys: MasterKeys,
         role: Role,
     ) -> Result<(DatabaseBackend, SecretChain), AppError> {
-        let keys = master_keys(config, env, database, role).await?;
         let stored = stored(database, keys);
         let mut backends = self.backends(config, env, database, role);
         backends.add(BUILT_IN, Arc::new(stored.clone()));
@@ -85,8 +85,8 @@ fn stored(database: &Database, keys: MasterKeys) -> DatabaseBackend {
 }
 
 /// The master keys. A process that accepts or works does not start without those that the stored
-/// secrets need: each step that names one would fail. Tools start, to see and to mend.
-async fn master_keys(
+/// secrets need: each step that names one would fail. Tools start with any, to see and to mend.
+pub(super) async fn master_keys(
     config: &Config,
     env: &BTreeMap<String, String>,
     database: &Database,
@@ -103,7 +103,7 @@ async fn master_keys(
             None => MasterKeys::load(env, &config.data_dir).map(|made| made.keys).map_err(|e| plain(e.to_string())),
         };
     }
-    if role == Role::Tool {
+    if role == Role::Tool && !have.ids().is_empty() {
         return Ok(have);
     }
     let at_hand =

@@ -57,6 +57,7 @@ impl Action {
         let Work::Action { connection, .. } = &node.work else {
             return Err(StepError::new(ErrorCode::Internal, "this step has no action"));
         };
+        self.check_policy(&node.uses).await?;
         let input = self.bind(node).await?;
         let timeout = node.timeout;
         let deadline = ports.clock.now() + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::days(1));
@@ -95,6 +96,21 @@ impl Action {
                 }
             }
         }
+    }
+
+    /// Whether the tenant may use the action now: its policy may have changed since the workflow was
+    /// published.
+    async fn check_policy(&self, uses: &str) -> Result<(), StepError> {
+        let policies = &self.engine.ports().policies;
+        let policy = policies.policy(self.about.tenant_id).await.map_err(|error| {
+            let mut step = StepError::new(ErrorCode::Internal, format!("the tenant's policy cannot be read: {error}"));
+            step.retryable = error.is_transient();
+            step
+        })?;
+        policy.check_action(uses).map_err(|refusal| {
+            policies.refused(self.about.tenant_id, uses, &refusal);
+            StepError::new(ErrorCode::PolicyDenied, refusal.to_string())
+        })
     }
 
     /// Replaces the markers in the input by the values of the secrets.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse, shown_url};
 use automate_core::limits;
+use automate_core::policy::Policies;
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName};
 use url::{Origin, Url};
@@ -66,6 +67,8 @@ struct Shared {
     only: Option<Origin>,
     /// Certificates that are trusted besides the system's.
     roots: Vec<reqwest::Certificate>,
+    /// What the tenants' own policies say of hosts.
+    policies: Option<Arc<dyn Policies>>,
     /// One client per port, most recently made last: the resolver is told names only, and rules
     /// may name ports, so each port has a resolver of its own.
     clients: Mutex<Vec<(u16, reqwest::Client)>>,
@@ -86,8 +89,14 @@ impl GuardedClient {
     /// As [`GuardedClient::new`].
     pub fn with_lookup(policy: AddressPolicy, lookup: Arc<dyn NameLookup>) -> Result<Self, EgressSetupError> {
         install_crypto_provider();
-        let clients = Mutex::new(Vec::new());
-        let shared = Shared { policy: Arc::new(policy), lookup, only: None, roots: Vec::new(), clients };
+        let shared = Shared {
+            policy: Arc::new(policy),
+            lookup,
+            only: None,
+            roots: Vec::new(),
+            policies: None,
+            clients: Mutex::default(),
+        };
         shared.client_for(443)?;
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -121,10 +130,27 @@ impl GuardedClient {
             lookup: Arc::new(SystemLookup),
             only: Some(address.origin()),
             roots,
+            policies: None,
             clients: Mutex::new(Vec::new()),
         };
         shared.client_for(port)?;
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same, under the policies of the tenants that calls are made for as well. Connections are
+    /// its own.
+    #[must_use]
+    pub fn with_policies(self, policies: Arc<dyn Policies>) -> Self {
+        let Shared { policy, lookup, only, roots, .. } = self.shared.as_ref();
+        let shared = Shared {
+            policy: Arc::clone(policy),
+            lookup: Arc::clone(lookup),
+            only: only.clone(),
+            roots: roots.clone(),
+            policies: Some(policies),
+            clients: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -143,12 +169,26 @@ impl Shared {
         Ok(client)
     }
 
+    /// Whether the tenant's policy lets the call through; asked again at each redirect.
+    async fn check_tenant(&self, request: &HttpRequest) -> Result<(), HttpError> {
+        let (Some(policies), Some(tenant)) = (&self.policies, request.tenant_id) else { return Ok(()) };
+        let policy = policies
+            .policy(tenant)
+            .await
+            .map_err(|error| HttpError::Denied { reason: format!("the tenant's policy: {error}") })?;
+        policy.check_host(request.url.host_str().unwrap_or_default()).map_err(|refusal| {
+            policies.refused(tenant, "egress", &refusal);
+            HttpError::Denied { reason: refusal.to_string() }
+        })
+    }
+
     /// One request and answer, without following anything.
     async fn exchange(&self, request: &HttpRequest) -> Result<(reqwest::Response, Target), HttpError> {
         if self.only.as_ref().is_some_and(|only| *only != request.url.origin()) {
             return Err(HttpError::Denied { reason: "this client calls the one server it was made for".to_owned() });
         }
         let target = vet_target(&request.url, &self.policy).map_err(refused)?;
+        self.check_tenant(request).await?;
         let client = self.client_for(target.port()).map_err(|e| HttpError::Connect { reason: e.to_string() })?;
         let mut out = reqwest::Request::new(request.method.clone(), request.url.clone());
         *out.headers_mut() = request.headers.clone();

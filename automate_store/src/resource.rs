@@ -1,0 +1,22 @@
+//! The resource service: one declaration of a model, and everything that the API and the admin do
+//! with its rows.
+//!
+//! A [`Model`] is what a sea-orm entity's columns are, plus what may be done with each of them. It
+//! is erased: nothing below it is generic, so that one more model costs next to no build time.
+//! [`Resources`] lists, reads, creates, changes and deletes rows of any model; each of these scopes
+//! to a tenant first ([`scope`]), and each change is audited in the transaction that makes it.
+
+mod declare;
+mod error;
+mod hooks;
+mod query;
+mod row;
+mod scope;
+mod service;
+
+pub use declare::{Column, ColumnKind, Expansion, Model, ModelBuilder};
+pub use error::{FieldProblem, ResourceError};
+pub use hooks::{NoHooks, ResourceHooks, Writer};
+pub use query::{Comparison, Filter, ListQuery, Ordering, Page};
+pub use row::Row;
+pub use service::Resources;
