@@ -119,6 +119,28 @@ pub const EGRESS_IDLE_PER_HOST: usize = 16;
 pub const EGRESS_IDLE: Duration = Duration::from_secs(60);
 /// Bytes of one secret's value.
 pub const SECRET_BYTES: usize = 64 * 1024;
+/// Bytes of the text of a mounted file that holds a secret, its line break included.
+pub const SECRET_FILE_BYTES: u64 = SECRET_BYTES as u64 + 2;
+/// Files of mounted secrets that `doctor` looks at.
+pub const SECRET_FILES: usize = 10_000;
+/// Bytes of one answer of Vault: a value in JSON, where each byte may take six, with what is around it.
+pub const VAULT_RESPONSE_BYTES: usize = 1024 * 1024;
+/// How long one call to Vault may take.
+pub const VAULT_TIMEOUT: Duration = Duration::from_secs(4);
+/// The time between two log-ins to Vault, at least; what fails until then fails without a call.
+pub const VAULT_LOGIN_PAUSE: Duration = Duration::from_secs(2);
+/// The time after which a log-in to Vault, or the renewal of its token, that failed is tried again.
+pub const VAULT_RETRY: Duration = Duration::from_secs(10);
+/// Readings of secrets that wait to be recorded; beyond it they are counted and lost.
+pub const SECRET_READS_PENDING: usize = 65_536;
+/// Readings of secrets that are recorded at once.
+pub const SECRET_READS_BATCH: usize = 500;
+/// Times that a batch of readings is offered before it is given up.
+pub const SECRET_READS_TRIES: u32 = 5;
+/// The first pause between two such tries; each is twice as long as the one before.
+pub const SECRET_READS_PAUSE: Duration = Duration::from_millis(200);
+/// How long a process that stops waits for its last readings of secrets to be recorded.
+pub const SECRET_READS_CLOSE: Duration = Duration::from_secs(5);
 /// Secrets kept in memory by the cache of the secrets chain.
 pub const SECRET_CACHE: usize = 10_000;
 /// Versions kept of one secret; older ones are deleted when a new one is made.

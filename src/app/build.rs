@@ -9,13 +9,12 @@ use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::http::HttpClient;
 use automate_connectors::provider::{Budget, ProviderRegistry};
 use automate_core::config::{Config, mask_url};
-use automate_core::registry::Loaded;
 use automate_core::runtime::{Engine, Ports, Settings};
-use automate_core::secrets::{SecretResolver, SecretsBackend};
+use automate_core::secrets::SecretResolver;
 use automate_governance::connections::StoredConnections;
 use automate_governance::egress::{AddressPolicy, GuardedClient};
 use automate_governance::policy::Governor;
-use automate_governance::secrets::{BackendRegistry, DatabaseBackend, EnvBackend, MasterKeys};
+use automate_governance::secrets::MasterKeys;
 use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -49,17 +48,12 @@ impl App {
         let database = database::open(config).await?;
         let store = automate_store::open(&database)?;
 
-        let keys = MasterKeys::load(&env, &config.data_dir)
-            .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
-        let audit = audit_log(&database, &keys.keys)?;
+        let keys = super::secrets::master_keys(config, &env, &database, role).await?;
+        let audit = audit_log(&database, &keys)?;
         let governor = Governor::new(database.clone(), audit.clone());
-        let stored_secrets = DatabaseBackend::new(database.orm().clone(), keys.keys);
-        let mut backends = self.backends(config, &env);
-        backends.add("built in", Arc::new(stored_secrets.clone()));
-        let chain = backends
-            .chain(&config.secrets.backends, config.secrets.cache, stored_secrets.changes())
-            .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
-        let secrets: Arc<dyn SecretResolver> = Arc::new(chain);
+        let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
+        let chain = Arc::new(chain);
+        let secrets: Arc<dyn SecretResolver> = chain.clone();
 
         let policy = AddressPolicy::new(config.egress.allow.clone()).deny_own(own_endpoints(config));
         let guard = GuardedClient::new(policy)
@@ -96,6 +90,7 @@ impl App {
             connectors,
             providers,
             secrets,
+            secret_chain: chain,
             stored_secrets,
             audit,
             governor,
@@ -110,34 +105,6 @@ impl App {
     pub async fn engine(&self, config: &Config) -> Result<Engine, AppError> {
         Ok(self.build(config, Role::Worker).await?.engine)
     }
-
-    /// The backends apart from the database's: the environment, the app's own, and linked ones.
-    fn backends(&self, config: &Config, env: &BTreeMap<String, String>) -> BackendRegistry {
-        let mut registry = BackendRegistry::default();
-        registry.add("built in", Arc::new(EnvBackend::new(&config.secrets.env_prefix, env)));
-        for backend in &self.backends {
-            registry.add("app", backend.clone());
-        }
-        registry.add_linked(env);
-        registry
-    }
-}
-
-/// The secrets backends for a load report, without making any that needs set-up.
-pub(super) fn backends_report(own: &[Arc<dyn SecretsBackend>]) -> Vec<Loaded> {
-    let mut registry = BackendRegistry::default();
-    for backend in own {
-        registry.add("app", backend.clone());
-    }
-    registry.add_linked(&environment());
-    let mut entries = registry.report().entries;
-    entries.extend(["env", "database"].map(|key| Loaded {
-        kind: "secrets backend",
-        key: key.to_owned(),
-        origin: "built in".to_owned(),
-        refused: None,
-    }));
-    entries
 }
 
 /// The audit log, signed with a key that comes from the master keys.

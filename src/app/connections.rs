@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use automate_connectors::base::{ConnectionResolver, ConnectorError, Result};
+use automate_core::actions::ActionCall;
 use automate_core::config::ConnectionConfig;
 use automate_core::error::ErrorCode;
-use automate_core::ids::TenantId;
-use automate_core::secrets::{SecretResolver, SecretValue};
+use automate_core::ids::{ExecutionId, TenantId};
+use automate_core::secrets::{Purpose, SecretResolver, SecretValue};
 use automate_governance::connections::StoredConnections;
 use serde_json::Value;
 
@@ -74,22 +75,24 @@ fn find<'c>(
     }
 }
 
-#[async_trait]
-impl ConnectionResolver for Connections {
-    async fn resolve(
+impl Connections {
+    /// The values of a connection, for the step where there is one.
+    async fn values(
         &self,
         tenant: TenantId,
         connector: &str,
         name: &str,
+        step: Option<(ExecutionId, String)>,
     ) -> Result<Option<BTreeMap<String, SecretValue>>> {
         let Some(found) = self.fields(tenant, connector, name).await? else { return Ok(None) };
+        let purpose = Purpose::Connection { connector: connector.to_owned(), name: name.to_owned(), step };
         let mut fields = BTreeMap::new();
         for (field, value) in &found {
             let value = match value {
                 Value::String(text) => match text.strip_prefix(REFERENCE) {
                     Some(key) => self
                         .secrets
-                        .resolve(tenant, key)
+                        .resolve_for(tenant, key, &purpose)
                         .await
                         .map_err(|e| ConnectorError::new(ErrorCode::SecretUnavailable, e.to_string()))?,
                     None => SecretValue::new(text.clone()),
@@ -99,6 +102,28 @@ impl ConnectionResolver for Connections {
             fields.insert(field.clone(), value);
         }
         Ok(Some(fields))
+    }
+}
+
+#[async_trait]
+impl ConnectionResolver for Connections {
+    async fn resolve(
+        &self,
+        tenant: TenantId,
+        connector: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, SecretValue>>> {
+        self.values(tenant, connector, name, None).await
+    }
+
+    async fn resolve_for(
+        &self,
+        call: &ActionCall,
+        connector: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, SecretValue>>> {
+        let step = Some((call.execution_id, call.step_path.clone()));
+        self.values(call.tenant_id, connector, name, step).await
     }
 }
 

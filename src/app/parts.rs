@@ -12,7 +12,7 @@ use automate_core::secrets::SecretResolver;
 use automate_core::store::Store;
 use automate_governance::connections::StoredConnections;
 use automate_governance::policy::Governor;
-use automate_governance::secrets::DatabaseBackend;
+use automate_governance::secrets::{DatabaseBackend, SecretChain};
 use automate_store::audit::AuditLog;
 use automate_store::db::Database;
 use tokio::net::TcpListener;
@@ -38,6 +38,8 @@ pub struct Parts {
     pub providers: Arc<ProviderRegistry>,
     /// Resolves secrets through the configured chain.
     pub secrets: Arc<dyn SecretResolver>,
+    /// The same chain, for looking at its backends.
+    pub secret_chain: Arc<SecretChain>,
     /// The secrets that are stored in the database, for setting and listing them.
     pub stored_secrets: DatabaseBackend,
     /// Who did what.

@@ -15,7 +15,7 @@ use crate::actions::{ActionCall, LogLevel, LogSink};
 use crate::engine::{Node, Perform, Work};
 use crate::error::{ErrorCode, StepError};
 use crate::limits;
-use crate::secrets::SecretError;
+use crate::secrets::{Purpose, SecretError};
 use crate::store::StepLog;
 
 /// An attempt, owned, so that it can run in a task of its own.
@@ -122,9 +122,17 @@ impl Action {
             return Ok(self.perform.input.clone());
         }
         let mut values = BTreeMap::new();
+        let purpose = Purpose::Step {
+            execution: self.about.execution_id,
+            path: node.path.clone(),
+            attempt: self.perform.attempt,
+        };
         for key in keys {
-            let value =
-                ports.secrets.resolve(self.about.tenant_id, &key).await.map_err(|error| secret_error(&error))?;
+            let value = ports
+                .secrets
+                .resolve_for(self.about.tenant_id, &key, &purpose)
+                .await
+                .map_err(|error| secret_error(&error))?;
             ports.scrubber.add(&value);
             values.insert(key, value);
         }
