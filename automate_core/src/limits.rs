@@ -258,3 +258,41 @@ pub const POLICY_REFUSALS: usize = 256;
 pub const RATE_BUCKETS: usize = 20_000;
 /// How long a process keeps tokens that it drew out of a shared bucket, and a bucket nobody asks for.
 pub const RATE_BUCKET_IDLE: Duration = Duration::from_secs(60);
+
+/// Rows of a page where `limit` is not given.
+pub const LIST_LIMIT: u64 = 50;
+/// Rows of a page at most.
+pub const LIST_LIMIT_MAX: u64 = 200;
+/// Rows that `offset` may pass over; the database reads them all. Cursors have no such bound.
+pub const LIST_OFFSET_MAX: u64 = 100_000;
+/// Parameters of a list.
+pub const LIST_PARAMETERS: usize = 64;
+/// Values of one `…__in`.
+pub const LIST_IN: usize = 200;
+/// Columns of one `ordering`.
+pub const LIST_ORDERINGS: usize = 4;
+/// Words of one `search`.
+pub const LIST_SEARCH_TERMS: usize = 8;
+/// Characters of one value of a filter, and of a search.
+pub const LIST_VALUE_CHARS: usize = 1_000;
+/// Characters of a cursor.
+pub const LIST_CURSOR_CHARS: usize = 4_096;
+/// Characters of a text in a cursor's place; a longer one is no column to order by.
+pub const LIST_ORDERED_CHARS: usize = 500;
+/// Related models that one answer shows.
+pub const LIST_EXPANSIONS: usize = 4;
+/// Related rows that one answer shows, of one expansion.
+pub const EXPANSION_ROWS: u64 = 20_000;
+/// Bytes of long columns in one page, and in one expansion. A page ends early, though not before
+/// its first row; of an expansion, fewer rows must be asked for.
+pub const PAGE_BYTES: u64 = 16 * 1024 * 1024;
+/// Rows that one request names by their ids.
+pub const IDS_PER_REQUEST: usize = 200;
+/// Characters of a field whose model does not say.
+pub const FIELD_CHARS: usize = 4_096;
+/// Bytes of a JSON field whose model does not say.
+pub const FIELD_JSON_BYTES: usize = 256 * 1024;
+/// Faults of one input that are told.
+pub const FIELD_PROBLEMS: usize = 100;
+/// Characters of a value in the changes of an audit entry.
+pub const AUDIT_VALUE_CHARS: usize = 1_000;

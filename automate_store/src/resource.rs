@@ -9,14 +9,18 @@
 mod declare;
 mod error;
 mod hooks;
+mod parse;
 mod query;
 mod row;
-mod scope;
+pub mod scope;
 mod service;
 
 pub use declare::{Column, ColumnKind, Expansion, Model, ModelBuilder};
 pub use error::{FieldProblem, ResourceError};
-pub use hooks::{NoHooks, ResourceHooks, Writer};
-pub use query::{Comparison, Filter, ListQuery, Ordering, Page};
+pub use hooks::{NoHooks, ResourceHooks, Writer, no_hooks};
+pub use query::{
+    Comparison, Filter, ListQuery, Ordering, Page, ParameterDoc, Selection, parameters, selection_parameters,
+};
 pub use row::Row;
-pub use service::Resources;
+pub use scope::{Scoped, scoped};
+pub use service::{Resources, exact_id};
