@@ -5,6 +5,7 @@
 pub use inventory;
 
 pub mod egress;
+pub mod identity;
 pub mod redaction;
 pub mod secrets;
 pub mod telemetry;
