@@ -296,3 +296,58 @@ pub const FIELD_JSON_BYTES: usize = 256 * 1024;
 pub const FIELD_PROBLEMS: usize = 100;
 /// Characters of a value in the changes of an audit entry.
 pub const AUDIT_VALUE_CHARS: usize = 1_000;
+
+/// Characters of the name of a person, a group, a token or a tenant.
+pub const PERSON_NAME_CHARS: usize = 150;
+/// Characters of a password, at least.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Bytes of a password.
+pub const PASSWORD_BYTES: usize = 1_024;
+/// Passwords that are hashed at once; each takes 19 MiB.
+pub const PASSWORD_HASHES: usize = 4;
+/// How long a log-in waits for its turn to be hashed.
+pub const PASSWORD_WAIT: Duration = Duration::from_secs(5);
+/// Failed log-ins in a row to one account that are free of delay.
+pub const LOGIN_FAILURES_PER_ACCOUNT: i32 = 5;
+/// Failed log-ins in a row from one address (of one /64 with IPv6) that are free of delay.
+pub const LOGIN_FAILURES_PER_ADDRESS: i32 = 20;
+/// The longest delay after a failed log-in; it doubles from a second.
+pub const LOGIN_DELAY: Duration = Duration::from_secs(900);
+/// After this long without a failure, earlier ones are forgotten.
+pub const LOGIN_MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// How long a log-in at a provider, or before its second factor, may take.
+pub const LOGIN_FLOW: Duration = Duration::from_secs(600);
+/// Log-ins that are under way at once; beyond it the oldest are dropped.
+pub const LOGIN_FLOWS: u64 = 10_000;
+/// How long a set-up link is good for.
+pub const SETUP_LINK: Duration = Duration::from_secs(24 * 3600);
+/// How long it may take until a process notices that a session, a token or a permission is gone.
+pub const IDENTITY_AGE: Duration = Duration::from_secs(3);
+/// Sessions and tokens whose facts are kept in memory for that long.
+pub const IDENTITY_CACHE: usize = 10_000;
+/// How exact `last_seen_at` and `last_used_at` are.
+pub const IDENTITY_TOUCH: Duration = Duration::from_secs(60);
+/// Such updates that are under way at once; others are left to the next request.
+pub const IDENTITY_TOUCHES: usize = 16;
+/// Sessions of one user; a further log-in ends the oldest.
+pub const SESSIONS_PER_USER: u64 = 100;
+/// Tokens of one user that are not revoked.
+pub const TOKENS_PER_USER: u64 = 1_000;
+/// Scopes of a token.
+pub const SCOPES_PER_TOKEN: usize = 200;
+/// Bytes of a scope.
+pub const SCOPE_BYTES: usize = 200;
+/// Groups of a user, permissions of a user, and permissions of a group.
+pub const GRANTS: usize = 1_000;
+/// Identity providers that are configured.
+pub const IDENTITY_PROVIDERS: usize = 50;
+/// Bytes of a provider's answer.
+pub const PROVIDER_BYTES: usize = 256 * 1024;
+/// How long a provider may take to answer.
+pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a provider's description and keys are kept.
+pub const PROVIDER_AGE: Duration = Duration::from_secs(3600);
+/// How soon a provider's keys are asked for again for the sake of a key that was not among them.
+pub const PROVIDER_KEYS_AGAIN: Duration = Duration::from_secs(60);
+/// How far a provider's clock may be from ours.
+pub const PROVIDER_CLOCK: Duration = Duration::from_secs(60);
