@@ -134,7 +134,7 @@ pub const VAULT_RETRY: Duration = Duration::from_secs(10);
 /// Readings of secrets that wait to be recorded; beyond it they are counted and lost.
 pub const SECRET_READS_PENDING: usize = 65_536;
 /// Readings of secrets that are recorded at once.
-pub const SECRET_READS_BATCH: usize = 500;
+pub const SECRET_READS_BATCH: usize = 16_384;
 /// Times that a batch of readings is offered before it is given up.
 pub const SECRET_READS_TRIES: u32 = 5;
 /// The first pause between two such tries; each is twice as long as the one before.
@@ -351,3 +351,7 @@ pub const PROVIDER_AGE: Duration = Duration::from_secs(3600);
 pub const PROVIDER_KEYS_AGAIN: Duration = Duration::from_secs(60);
 /// How far a provider's clock may be from ours.
 pub const PROVIDER_CLOCK: Duration = Duration::from_secs(60);
+/// How long readings of secrets are gathered before they are recorded.
+pub const SECRET_READS_GATHER: Duration = Duration::from_millis(500);
+/// Readers that one entry about readings of a secret names; the others are counted.
+pub const SECRET_READERS_NAMED: usize = 500;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use automate_connectors::ConnectorRegistry;
@@ -14,7 +14,7 @@ use automate_core::secrets::SecretResolver;
 use automate_governance::connections::StoredConnections;
 use automate_governance::egress::{AddressPolicy, GuardedClient};
 use automate_governance::policy::Governor;
-use automate_governance::secrets::MasterKeys;
+use automate_governance::secrets::{AuditedReads, MasterKeys, ReadQueue};
 use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -52,7 +52,8 @@ impl App {
         let audit = audit_log(&database, &keys)?;
         let governor = Governor::new(database.clone(), audit.clone());
         let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
-        let chain = Arc::new(chain);
+        let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
+        let chain = Arc::new(chain.with_reads(Arc::new(reads)));
         let secrets: Arc<dyn SecretResolver> = chain.clone();
 
         let policy = AddressPolicy::new(config.egress.allow.clone()).deny_own(own_endpoints(config));
@@ -95,6 +96,7 @@ impl App {
             audit,
             governor,
             stored_connections,
+            reads: Arc::new(Mutex::new(Some(reads_worker))),
         })
     }
 

@@ -62,7 +62,7 @@ pub(super) async fn all(context: &Context) -> Vec<Check> {
     checks.extend(queue(parts.store.as_ref()).await);
     checks.extend(secrets(&parts).await);
     checks.push(webhooks(&parts).await);
-    parts.store.close().await;
+    parts.close().await;
     checks
 }
 
