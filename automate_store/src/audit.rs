@@ -3,6 +3,7 @@
 //! Entries are appended inside the transaction of what they are about, and a tenant's entries one
 //! after the other: the row in `audit_heads` is locked. On SQLite there is one writer anyway.
 
+mod around;
 mod verify;
 
 use automate_core::audit::{AuditEntry, AuditRow, GENESIS};
