@@ -91,6 +91,9 @@ pub const LLM_SCHEMA_BYTES: usize = 64 * 1024;
 pub const LLM_REPAIRS: u32 = 5;
 /// Tokens of an answer that are reserved of a budget where a request names no bound.
 pub const LLM_OUTPUT_TOKENS: u64 = 4_096;
+/// Tokens that one request to a language model may ask for, and that one answer is believed to have
+/// taken.
+pub const LLM_TOKENS: u64 = 100_000_000;
 /// Lines that a streamed answer writes to the log of its step.
 pub const LLM_PROGRESS_LINES: u32 = 50;
 /// Configured providers.
