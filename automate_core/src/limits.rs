@@ -356,3 +356,36 @@ pub const PROVIDER_CLOCK: Duration = Duration::from_secs(60);
 pub const SECRET_READS_GATHER: Duration = Duration::from_millis(500);
 /// Readers that one entry about readings of a secret names; the others are counted.
 pub const SECRET_READERS_NAMED: usize = 500;
+
+
+/// How long an operation of the API may take; beyond it the client is told to ask again, and the
+/// work goes on to its end.
+pub const OPERATION_TIME: Duration = Duration::from_secs(30);
+/// Pairs of a query.
+pub const QUERY_PAIRS: usize = 100;
+/// Characters of a parameter that is text.
+pub const PARAMETER_CHARS: usize = 1_000;
+/// Bytes of a parameter in a path.
+pub const PATH_PARAMETER_BYTES: usize = 200;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long answers are kept for repeated requests.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long after its start a request without an answer is taken to be lost, and may be repeated.
+pub const IDEMPOTENCY_LOST: Duration = Duration::from_secs(300);
+/// Expired keys that are deleted at once.
+pub const IDEMPOTENCY_PURGE: i64 = 1_000;
+/// Bytes of an answer that is kept for repeated requests; of a longer one, only that it was given.
+pub const IDEMPOTENT_ANSWER_BYTES: usize = 1024 * 1024;
+/// Token buckets in a process.
+pub const RATE_BUCKETS: usize = 100_000;
+/// Open streams of server-sent events.
+pub const STREAMS: usize = 2_000;
+/// Open streams of one tenant.
+pub const STREAMS_PER_TENANT: usize = 100;
+/// How long a stream is silent at most.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a client waits before it opens a stream again that ended.
+pub const STREAM_RETRY: Duration = Duration::from_secs(2);
+/// How long a stream stays open; the client opens it again then.
+pub const STREAM_TIME: Duration = Duration::from_secs(3600);
