@@ -257,8 +257,6 @@ pub const USAGE_AGE: Duration = Duration::from_secs(1);
 pub const POLICIES_KEPT: usize = 10_000;
 /// Refusals of policies that wait to be audited.
 pub const POLICY_REFUSALS: usize = 256;
-/// Rate buckets that a process knows.
-pub const RATE_BUCKETS: usize = 20_000;
 /// How long a process keeps tokens that it drew out of a shared bucket, and a bucket nobody asks for.
 pub const RATE_BUCKET_IDLE: Duration = Duration::from_secs(60);
 
@@ -356,7 +354,6 @@ pub const PROVIDER_CLOCK: Duration = Duration::from_secs(60);
 pub const SECRET_READS_GATHER: Duration = Duration::from_millis(500);
 /// Readers that one entry about readings of a secret names; the others are counted.
 pub const SECRET_READERS_NAMED: usize = 500;
-
 
 /// How long an operation of the API may take; beyond it the client is told to ask again, and the
 /// work goes on to its end.

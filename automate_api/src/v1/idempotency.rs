@@ -126,7 +126,9 @@ impl HeldKey {
     pub(crate) async fn end(self, result: &Result<Reply, Problem>) {
         let done = match result {
             Ok(reply) => self.keys.complete(self.claimed, kept(reply)).await,
-            Err(problem) if !problem.status().is_server_error() && problem.status() != StatusCode::TOO_MANY_REQUESTS => {
+            Err(problem)
+                if !problem.status().is_server_error() && problem.status() != StatusCode::TOO_MANY_REQUESTS =>
+            {
                 self.keys.complete(self.claimed, kept_problem(problem)).await
             }
             // Nothing was done, as far as is known; the request may be repeated.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use automate_core::limits;
 use chrono::DateTime;
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
 use uuid::Uuid;
 
 use super::shape::Shape;
@@ -62,7 +62,11 @@ pub struct Parameter {
 
 impl Parameter {
     /// A parameter that may be left out.
-    pub fn new(name: impl Into<Cow<'static, str>>, kind: ParameterKind, description: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        kind: ParameterKind,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self { name: name.into(), kind, required: false, description: description.into() }
     }
 
@@ -120,9 +124,8 @@ impl Parameter {
             ParameterKind::Text { max } => {
                 (value.chars().count() > *max).then(|| format!("it is longer than {max} characters"))
             }
-            ParameterKind::Word => (!is_word(value)).then(|| {
-                format!("it is not 1 to {} letters, digits, `_`, `-` or `.`", limits::PATH_PARAMETER_BYTES)
-            }),
+            ParameterKind::Word => (!is_word(value))
+                .then(|| format!("it is not 1 to {} letters, digits, `_`, `-` or `.`", limits::PATH_PARAMETER_BYTES)),
             ParameterKind::Integer { min, max } => match value.parse::<i64>() {
                 Ok(number) if (*min..=*max).contains(&number) && is_plain_number(value) => None,
                 _ => Some(format!("it is not a whole number from {min} to {max}")),
@@ -165,7 +168,9 @@ impl Parameter {
         let object = match &self.kind {
             ParameterKind::Uuid => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
             ParameterKind::Text { max } => text().max_length(Some(*max)),
-            ParameterKind::Word => text().pattern(Some(format!("^(?!\\.+$)[A-Za-z0-9_.-]{{1,{}}}$", limits::PATH_PARAMETER_BYTES))),
+            ParameterKind::Word => {
+                text().pattern(Some(format!("^(?!\\.+$)[A-Za-z0-9_.-]{{1,{}}}$", limits::PATH_PARAMETER_BYTES)))
+            }
             ParameterKind::Integer { min, max } => {
                 Object::builder().schema_type(Type::Integer).minimum(Some(*min)).maximum(Some(*max))
             }
@@ -194,9 +199,7 @@ impl Parameter {
             ParameterKind::Boolean => json!(true),
             ParameterKind::Time => json!("2026-01-31T12:00:00Z"),
             ParameterKind::OneOf(words) | ParameterKind::SomeOf(words) => json!(words.first()),
-            ParameterKind::Other { schema, .. } => {
-                Shape::inline(Schema::Object((**schema).clone())).example()
-            }
+            ParameterKind::Other { schema, .. } => Shape::inline(Schema::Object((**schema).clone())).example(),
         }
     }
 }

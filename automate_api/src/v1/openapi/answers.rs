@@ -52,7 +52,11 @@ pub(in crate::v1) fn problems(operation: &Operation) -> Vec<(u16, &'static str)>
         statuses.push(412);
     }
     statuses.extend(operation.problems.iter().map(|status| status.as_u16()));
-    PROBLEMS.iter().filter(|(status, ..)| statuses.contains(status)).map(|(status, _, _, what)| (*status, *what)).collect()
+    PROBLEMS
+        .iter()
+        .filter(|(status, ..)| statuses.contains(status))
+        .map(|(status, _, _, what)| (*status, *what))
+        .collect()
 }
 
 /// The problems as components.
