@@ -354,7 +354,6 @@ pub const SECRET_READS_GATHER: Duration = Duration::from_millis(500);
 /// Readers that one entry about readings of a secret names; the others are counted.
 pub const SECRET_READERS_NAMED: usize = 500;
 
-
 /// How long an operation of the API may take; beyond it the client is told to ask again, and the
 /// work goes on to its end.
 pub const OPERATION_TIME: Duration = Duration::from_secs(30);
@@ -374,8 +373,8 @@ pub const IDEMPOTENCY_LOST: Duration = Duration::from_secs(300);
 pub const IDEMPOTENCY_PURGE: i64 = 1_000;
 /// Bytes of an answer that is kept for repeated requests; of a longer one, only that it was given.
 pub const IDEMPOTENT_ANSWER_BYTES: usize = 1024 * 1024;
-/// Token buckets in a process.
-pub const RATE_BUCKETS: usize = 100_000;
+/// Token buckets of a process that has them to itself.
+pub const LOCAL_BUCKETS: usize = 100_000;
 /// Open streams of server-sent events.
 pub const STREAMS: usize = 2_000;
 /// Open streams of one tenant.

@@ -5,7 +5,9 @@ mod components;
 
 use http::Method;
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::path::{HttpMethod, Operation as PathOperation, Parameter as PathParameter, ParameterIn, ParameterStyle};
+use utoipa::openapi::path::{
+    HttpMethod, Operation as PathOperation, Parameter as PathParameter, ParameterIn, ParameterStyle,
+};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::tag::Tag;
@@ -13,8 +15,6 @@ use utoipa::openapi::{Content, Info, OpenApi, Paths, Ref, Required};
 
 use super::base::{Operation, Parameter, Views};
 use super::{PREFIX, root};
-
-pub(super) use answers::problems;
 
 const ABOUT: &str = "Durable workflows over HTTP.\n\n\
 **Who you are**: send `Authorization: Bearer aut_…` with an API token, or the session of the admin with its \
@@ -46,11 +46,7 @@ pub fn document(views: &Views) -> OpenApi {
         let doc = (!group.doc.is_empty()).then(|| group.doc.to_string());
         Tag::builder().name(&group.name).description(doc).build()
     });
-    let info = Info::builder()
-        .title("Automate")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(ABOUT))
-        .build();
+    let info = Info::builder().title("Automate").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT)).build();
     OpenApi::builder().info(info).paths(paths).components(Some(components)).tags(Some(tags)).build()
 }
 
@@ -83,10 +79,8 @@ fn described(operation: &Operation) -> PathOperation {
         builder = builder.parameter_ref(Ref::new(format!("#/components/parameters/{name}")));
     }
     if let Some(input) = &operation.input {
-        let content = Content::builder()
-            .schema(Some(input.shape.reference()))
-            .example(Some(input.shape.example()))
-            .build();
+        let content =
+            Content::builder().schema(Some(input.shape.reference())).example(Some(input.shape.example())).build();
         let required = if input.optional { Required::False } else { Required::True };
         builder = builder.request_body(Some(
             RequestBody::builder().content("application/json", content).required(Some(required)).build(),

@@ -71,10 +71,7 @@ pub fn router(api: ApiV1, views: &Views) -> Result<Router, RouteError> {
         router = router.route(&format!("{PREFIX}{path}"), mounted(operations));
     }
     let docs = docs::router(&views, &openapi::document(&views));
-    Ok(router
-        .route(&format!("{PREFIX}/{{*rest}}"), any(unknown))
-        .with_state(api)
-        .merge(docs))
+    Ok(router.route(&format!("{PREFIX}/{{*rest}}"), any(unknown)).with_state(api).merge(docs))
 }
 
 fn mounted(operations: Vec<Arc<Operation>>) -> MethodRouter<ApiV1> {
@@ -110,8 +107,7 @@ fn options(api: &ApiV1, route: &Route, headers: &HeaderMap) -> Response {
 
 fn not_allowed(route: &Route) -> Response {
     let detail = format!("this address takes {} only", route.allow);
-    let mut response =
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail).into_response();
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail).into_response();
     allow(&mut response, route);
     response
 }

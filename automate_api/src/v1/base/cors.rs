@@ -76,13 +76,16 @@ mod tests {
 
     #[test]
     fn r16_only_named_origins_are_let_in_and_a_star_never() {
-        let policy = CorsPolicy::origins(["https://app.example", "*", "null", "https://a.example/path"]).with_credentials();
+        let policy =
+            CorsPolicy::origins(["https://app.example", "*", "null", "https://a.example/path"]).with_credentials();
         let allowed = |origin: &'static str| {
             let headers = policy.headers(Some(&HeaderValue::from_static(origin)));
             headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(allowed("https://app.example").as_deref(), Some("https://app.example"));
-        for origin in ["https://evil.example", "https://app.example.evil", "http://app.example", "null", "*", "https://a.example"] {
+        for origin in
+            ["https://evil.example", "https://app.example.evil", "http://app.example", "null", "*", "https://a.example"]
+        {
             assert_eq!(allowed(origin), None, "{origin}");
         }
         assert!(policy.preflight(None, "GET").get(header::ACCESS_CONTROL_ALLOW_METHODS).is_none());

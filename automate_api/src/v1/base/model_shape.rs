@@ -2,10 +2,10 @@
 
 use automate_store::resource::{Column, ColumnKind, Model, ParameterDoc};
 use serde_json::Value;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
     AdditionalProperties, AnyOf, Array, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
-use utoipa::openapi::RefOr;
 
 use super::faces::Faces;
 use super::parameter::{Parameter, ParameterKind};

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use automate_core::limits;
 use chrono::DateTime;
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
 use uuid::Uuid;
 
 use super::shape::Shape;
 
 /// What a parameter takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub enum ParameterKind {
     /// A UUID.
     Uuid,
@@ -48,7 +48,7 @@ pub enum ParameterKind {
 }
 
 /// A parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Parameter {
     /// Its name.
     pub name: Cow<'static, str>,
@@ -60,9 +60,19 @@ pub struct Parameter {
     pub description: Cow<'static, str>,
 }
 
+impl std::fmt::Debug for Parameter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Parameter({})", self.name)
+    }
+}
+
 impl Parameter {
     /// A parameter that may be left out.
-    pub fn new(name: impl Into<Cow<'static, str>>, kind: ParameterKind, description: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        kind: ParameterKind,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self { name: name.into(), kind, required: false, description: description.into() }
     }
 
@@ -120,9 +130,8 @@ impl Parameter {
             ParameterKind::Text { max } => {
                 (value.chars().count() > *max).then(|| format!("it is longer than {max} characters"))
             }
-            ParameterKind::Word => (!is_word(value)).then(|| {
-                format!("it is not 1 to {} letters, digits, `_`, `-` or `.`", limits::PATH_PARAMETER_BYTES)
-            }),
+            ParameterKind::Word => (!is_word(value))
+                .then(|| format!("it is not 1 to {} letters, digits, `_`, `-` or `.`", limits::PATH_PARAMETER_BYTES)),
             ParameterKind::Integer { min, max } => match value.parse::<i64>() {
                 Ok(number) if (*min..=*max).contains(&number) && is_plain_number(value) => None,
                 _ => Some(format!("it is not a whole number from {min} to {max}")),
@@ -165,7 +174,9 @@ impl Parameter {
         let object = match &self.kind {
             ParameterKind::Uuid => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
             ParameterKind::Text { max } => text().max_length(Some(*max)),
-            ParameterKind::Word => text().pattern(Some(format!("^(?!\\.+$)[A-Za-z0-9_.-]{{1,{}}}$", limits::PATH_PARAMETER_BYTES))),
+            ParameterKind::Word => {
+                text().pattern(Some(format!("^(?!\\.+$)[A-Za-z0-9_.-]{{1,{}}}$", limits::PATH_PARAMETER_BYTES)))
+            }
             ParameterKind::Integer { min, max } => {
                 Object::builder().schema_type(Type::Integer).minimum(Some(*min)).maximum(Some(*max))
             }
@@ -178,7 +189,7 @@ impl Parameter {
         };
         let one = Schema::Object(object.build());
         if self.is_list() {
-            return RefOr::T(Schema::Array(Array::builder().items(one).min_items(Some(1)).build()));
+            return RefOr::T(Schema::Array(Array::builder().items(RefOr::T(one)).min_items(Some(1)).build()));
         }
         RefOr::T(one)
     }
@@ -194,9 +205,7 @@ impl Parameter {
             ParameterKind::Boolean => json!(true),
             ParameterKind::Time => json!("2026-01-31T12:00:00Z"),
             ParameterKind::OneOf(words) | ParameterKind::SomeOf(words) => json!(words.first()),
-            ParameterKind::Other { schema, .. } => {
-                Shape::inline(Schema::Object((**schema).clone())).example()
-            }
+            ParameterKind::Other { schema, .. } => Shape::inline(Schema::Object((**schema).clone())).example(),
         }
     }
 }

@@ -31,7 +31,7 @@ const PROBLEMS: [(u16, &str, &str, &str); 16] = [
 ];
 
 /// The statuses of the problems of an operation: what follows from its declaration, and what it adds.
-pub(in crate::v1) fn problems(operation: &Operation) -> Vec<(u16, &'static str)> {
+pub(super) fn problems(operation: &Operation) -> Vec<(u16, &'static str)> {
     let mut statuses = vec![400, 429, 500, 503];
     if !operation.access.public {
         statuses.extend([401, 403]);
@@ -52,7 +52,11 @@ pub(in crate::v1) fn problems(operation: &Operation) -> Vec<(u16, &'static str)>
         statuses.push(412);
     }
     statuses.extend(operation.problems.iter().map(|status| status.as_u16()));
-    PROBLEMS.iter().filter(|(status, ..)| statuses.contains(status)).map(|(status, _, _, what)| (*status, *what)).collect()
+    PROBLEMS
+        .iter()
+        .filter(|(status, ..)| statuses.contains(status))
+        .map(|(status, _, _, what)| (*status, *what))
+        .collect()
 }
 
 /// The problems as components.

@@ -34,7 +34,11 @@ pub(super) fn shared() -> Components {
             header(
                 "Idempotency-Key",
                 "Makes the request have one effect, however often it is sent: a repetition gets the first answer.",
-                Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!-~]+$")),
+                Object::builder()
+                    .schema_type(Type::String)
+                    .min_length(Some(1))
+                    .max_length(Some(255))
+                    .pattern(Some("^[!-~]+$")),
             ),
         )
         .parameter(
@@ -94,7 +98,10 @@ fn problem() -> Schema {
         .property("title", Schema::Object(text("The status in words.").build()))
         .property("status", Schema::Object(status.build()))
         .property("detail", Schema::Object(text("What is wrong, for people.").build()))
-        .property("code", Schema::Object(text("What is wrong, for programs; it stays.").pattern(Some("^[A-Z0-9_]+$")).build()))
+        .property(
+            "code",
+            Schema::Object(text("What is wrong, for programs; it stays.").pattern(Some("^[A-Z0-9_]+$")).build()),
+        )
         .property("correlation_id", Schema::Object(text("Names the request in the logs.").build()))
         .property("errors", Schema::Array(errors))
         .required("type")

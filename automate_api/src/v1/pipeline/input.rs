@@ -48,7 +48,8 @@ pub(super) fn path(
         let declared = operation.path_parameters.iter().find(|parameter| parameter.name == name);
         let fault = declared.map_or_else(|| Parameter::of_path(name).fault(value), |parameter| parameter.fault(value));
         let strange = value.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
-        if fault.is_some() || strange || matches!(value, "" | "." | "..") || value.len() > limits::PATH_PARAMETER_BYTES {
+        if fault.is_some() || strange || matches!(value, "" | "." | "..") || value.len() > limits::PATH_PARAMETER_BYTES
+        {
             return Err(Problem::not_found());
         }
         checked.insert(name.to_owned(), value.to_owned());
@@ -163,7 +164,11 @@ fn check_head(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
 /// Refuses members that are not taken, so that nobody believes that they were.
 fn only(value: &Value, members: &[&str]) -> Result<(), Problem> {
     let Value::Object(object) = value else {
-        let fault = FieldError { path: String::new(), code: "INVALID_TYPE".to_owned(), message: "send a JSON object".to_owned() };
+        let fault = FieldError {
+            path: String::new(),
+            code: "INVALID_TYPE".to_owned(),
+            message: "send a JSON object".to_owned(),
+        };
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "the input is not valid")
             .with_errors(vec![fault]));
     };
