@@ -386,3 +386,9 @@ pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
 pub const STREAM_RETRY: Duration = Duration::from_secs(2);
 /// How long a stream stays open; the client opens it again then.
 pub const STREAM_TIME: Duration = Duration::from_secs(3600);
+/// Rows of a fixture that are read at once.
+pub const FIXTURE_PAGE: usize = 500;
+/// How long loading a fixture may take.
+pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
+/// Bytes of a fixture.
+pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
