@@ -15,8 +15,10 @@ use crate::ids::TenantId;
 /// How it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditOutcome {
-    /// Done.
+    /// Done, in the transaction of this entry.
     Done,
+    /// Asked for, and done right after this entry was written; a failed one follows where it was not.
+    Asked,
     /// Not allowed.
     Refused,
     /// Tried and failed.
@@ -29,6 +31,7 @@ impl AuditOutcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Asked => "asked",
             Self::Refused => "refused",
             Self::Failed => "failed",
         }

@@ -19,6 +19,7 @@ pub mod expr;
 pub mod ids;
 pub mod limits;
 pub mod outbox;
+pub mod policy;
 pub mod redaction;
 pub mod registry;
 pub mod runtime;

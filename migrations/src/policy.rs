@@ -32,9 +32,11 @@ const STATEMENTS: &[&str] = &[
         amount {bigint} NOT NULL,
         PRIMARY KEY (tenant_id, day, metric)
     )",
+    // `drawn` is what the last statement took out, for that statement to say.
     "CREATE TABLE rate_buckets (
         key text PRIMARY KEY NOT NULL,
         tokens {double} NOT NULL,
+        drawn {double} NOT NULL,
         updated_at {time} NOT NULL
     )",
     // A request that is under way has no status yet.

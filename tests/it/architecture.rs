@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("automate_migrations", &[]),
     ("automate_connectors", &["automate_core", "automate_macros"]),
     ("automate_store", &["automate_core", "automate_migrations"]),
-    ("automate_governance", &["automate_connectors", "automate_core", "automate_store"]),
+    ("automate_governance", &["automate_connectors", "automate_core", "automate_migrations", "automate_store"]),
     ("automate_api", &["automate_connectors", "automate_core", "automate_governance", "automate_store"]),
     (
         "automate",

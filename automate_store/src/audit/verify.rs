@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::AuditLog;
+use crate::db::Database;
 use crate::error::store_error;
 
 /// What is wrong with an entry, or with a chain.
@@ -98,6 +99,22 @@ impl AuditLog {
     pub async fn verify(&self, tenant: Option<TenantId>) -> Result<AuditReport, StoreError> {
         let log = self.clone();
         self.db.run_within(limits::AUDIT_VERIFY, move |_| async move { log.verify_all(tenant).await }).await
+    }
+
+    /// Whether an entry with this place and hash (hex) is in any chain.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn contains(&self, seq: i64, hash: &str) -> Result<bool, StoreError> {
+        let Ok(hash) = hex::decode(hash) else { return Ok(false) };
+        let work = move |db: Database| async move {
+            let orm = db.orm_reader();
+            let sql = "SELECT 1 FROM audit_log WHERE seq = $1 AND hash = $2";
+            let statement =
+                Statement::from_sql_and_values(orm.get_database_backend(), sql, vec![seq.into(), hash.into()]);
+            Ok(orm.query_one_raw(statement).await.map_err(store_error)?.is_some())
+        };
+        self.db.run(work).await
     }
 
     async fn verify_all(&self, only: Option<TenantId>) -> Result<AuditReport, StoreError> {
