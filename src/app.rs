@@ -7,12 +7,15 @@ mod error;
 mod parts;
 mod secrets;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::Connector;
+use automate_connectors::provider::{Budget, Provider, ProviderRegistry};
 use automate_core::actions::Catalog;
+use automate_core::config::{Config, ProviderConfig};
 use automate_core::document::{Diagnostic, Document, Severity};
 use automate_core::expr::{Expressions, FilterRegistry, FilterSpec};
 use automate_core::outbox::{EXECUTION_KIND, OutboxHandler};
@@ -43,6 +46,8 @@ struct Receiver {
 #[derive(Clone, Default)]
 pub struct App {
     connectors: Vec<Arc<dyn Connector>>,
+    providers: Vec<Arc<dyn Provider>>,
+    budget: Option<Arc<dyn Budget>>,
     backends: Vec<Arc<dyn SecretsBackend>>,
     handlers: Vec<Arc<dyn OutboxHandler>>,
     receivers: Vec<Receiver>,
@@ -62,6 +67,21 @@ impl App {
     #[must_use]
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connectors.push(Arc::new(connector));
+        self
+    }
+
+    /// Adds a provider of language models. Its key can be named by steps, and is a `kind` of
+    /// `[providers.NAME]`.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider) -> Self {
+        self.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// Takes the place of the budget that calls of language models are charged to.
+    #[must_use]
+    pub fn budget(mut self, budget: impl Budget) -> Self {
+        self.budget = Some(Arc::new(budget));
         self
     }
 
@@ -118,7 +138,19 @@ impl App {
     /// What was loaded, from where, and what was refused and why.
     #[must_use]
     pub fn load_report(&self) -> LoadReport {
+        self.load_report_of(&BTreeMap::new())
+    }
+
+    /// As [`App::load_report`], with what the configuration adds to it.
+    #[must_use]
+    pub fn load_report_with(&self, config: &Config) -> LoadReport {
+        self.load_report_of(&config.providers)
+    }
+
+    fn load_report_of(&self, providers: &BTreeMap<String, ProviderConfig>) -> LoadReport {
         let mut report = self.catalog().load_report().clone();
+        let registry = self.fill_providers(ProviderRegistry::none(), providers);
+        report.entries.extend(registry.load_report().entries.iter().cloned());
         report.entries.extend(self.filters().1.entries);
         report.entries.extend(secrets::backends_report(&self.backends));
         report.entries.extend(self.receivers_report());
@@ -154,6 +186,22 @@ impl App {
             registry.add(connector.clone());
         }
         registry.add_linked();
+        registry
+    }
+
+    /// Kinds first, the app's own before linked ones, then what the configuration names.
+    fn fill_providers(
+        &self,
+        mut registry: ProviderRegistry,
+        configured: &BTreeMap<String, ProviderConfig>,
+    ) -> ProviderRegistry {
+        for provider in &self.providers {
+            registry.add(provider.clone());
+        }
+        registry.add_linked();
+        for (name, config) in configured {
+            registry.configure(name, config);
+        }
         registry
     }
 

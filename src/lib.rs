@@ -10,8 +10,8 @@
 //! ```
 //!
 //! and has the whole command line over its own connectors. Whatever a linked crate registers with
-//! [`register_connector!`], [`register_secrets_backend!`], [`register_filter!`], [`macro@filter`] or
-//! [`macro@receiver`] is there without being named.
+//! [`register_connector!`], [`register_provider!`], [`register_secrets_backend!`], [`register_filter!`],
+//! [`macro@filter`] or [`macro@receiver`] is there without being named.
 
 pub mod app;
 mod bench;
@@ -21,7 +21,7 @@ mod wire;
 pub use app::{App, AppError, Parts, Role};
 pub use automate_api as api;
 pub use automate_connectors as connectors;
-pub use automate_connectors::{action, filter, link_plugins, receiver, register_connector};
+pub use automate_connectors::{action, filter, link_plugins, receiver, register_connector, register_provider};
 pub use automate_core as core;
 pub use automate_core::register_filter;
 pub use automate_governance as governance;
@@ -35,8 +35,13 @@ pub mod prelude {
     pub use automate_connectors::base::{
         ActionContext, ActionSpec, Connection, ConnectionField, ConnectionSpec, Connector, ConnectorError, TriggerSpec,
     };
+    pub use automate_connectors::provider::{
+        Budget, BudgetError, Capability, ChatAnswer, ChatRequest, ChatSink, Message, MessageRole, Provider,
+        ProviderContext, Reservation, Spend,
+    };
     pub use automate_connectors::{
         Effect, ErrorCode, LogLevel, TypedAction, action, filter, link_plugins, receiver, register_connector,
+        register_provider,
     };
     pub use automate_core::config::Config;
     pub use automate_core::expr::{FilterArgs, FilterError, FilterSpec};

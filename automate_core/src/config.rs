@@ -54,6 +54,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// `[connections.NAME]`, by name.
     pub connections: BTreeMap<String, ConnectionConfig>,
+    /// `[providers.NAME]`, by name.
+    pub providers: BTreeMap<String, ProviderConfig>,
 }
 
 /// The HTTP server.
@@ -249,6 +251,25 @@ impl fmt::Debug for ConnectionConfig {
     }
 }
 
+/// One configured provider of language models: its kind, and its settings. Values that are
+/// `$secret:KEY` are looked up when a model is asked. `Debug` shows the names of the fields only.
+#[derive(Clone, Default, PartialEq)]
+pub struct ProviderConfig {
+    /// The kind of provider, as `openai`; empty where it is the name itself.
+    pub kind: String,
+    /// The other fields, as written.
+    pub fields: BTreeMap<String, Value>,
+}
+
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderConfig")
+            .field("kind", &self.kind)
+            .field("fields", &self.fields.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
 impl Default for Config {
     /// Every key at its default.
     fn default() -> Self {
@@ -298,6 +319,7 @@ impl Config {
             log: Log { format: LogFormat::Text },
             webhooks: Webhooks { tolerance: Duration::ZERO },
             connections: BTreeMap::new(),
+            providers: BTreeMap::new(),
         }
     }
 

@@ -71,6 +71,8 @@ codes! {
     PolicyDenied = "POLICY_DENIED", retryable: false;
     /// A size or count passed its bound.
     LimitExceeded = "LIMIT_EXCEEDED", retryable: false;
+    /// The tenant's budget does not allow it.
+    BudgetExceeded = "BUDGET_EXCEEDED", retryable: false;
     /// The workflow said so with a `fail` step.
     Failed = "FAILED", retryable: false;
     /// The execution was cancelled.

@@ -61,6 +61,12 @@ impl Governor {
         self.inner.known.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
     }
 
+    /// What tenants may spend under their policies.
+    #[must_use]
+    pub fn budget(&self) -> UsageBudget {
+        UsageBudget::new(self.inner.db.clone(), self.clone())
+    }
+
     async fn known(&self, tenant: TenantId) -> Result<(Arc<TenantPolicy>, bool), StoreError> {
         {
             let known = self.inner.known.read().unwrap_or_else(PoisonError::into_inner);

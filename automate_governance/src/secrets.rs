@@ -4,6 +4,7 @@
 //! [`register_secrets_backend!`](crate::register_secrets_backend) at link time, or an application
 //! gives it to [`BackendRegistry::add`].
 
+mod audited;
 mod chain;
 mod database;
 mod derive;
@@ -17,6 +18,7 @@ mod registry;
 mod tenants;
 mod vault;
 
+pub use audited::AuditedReads;
 pub use chain::{SecretChain, SecretChanges};
 pub use database::{DatabaseBackend, KeyCheck, Rewrapped, SecretInfo, SecretStoreError};
 pub use env::EnvBackend;

@@ -9,6 +9,7 @@ mod committer;
 pub mod db;
 pub mod engine_store;
 pub mod error;
+pub mod idempotency;
 pub mod outbox;
 pub mod resource;
 

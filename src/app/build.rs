@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::http::HttpClient;
+use automate_connectors::provider::{Budget, ProviderRegistry};
 use automate_core::config::{Config, mask_url};
 use automate_core::runtime::{Engine, Ports, Settings};
 use automate_core::secrets::SecretResolver;
 use automate_governance::connections::StoredConnections;
 use automate_governance::egress::{AddressPolicy, GuardedClient};
 use automate_governance::policy::Governor;
-use automate_governance::secrets::MasterKeys;
+use automate_governance::secrets::{AuditedReads, MasterKeys, ReadQueue};
 use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -51,7 +52,8 @@ impl App {
         let audit = audit_log(&database, &keys)?;
         let governor = Governor::new(database.clone(), audit.clone());
         let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
-        let chain = Arc::new(chain);
+        let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
+        let chain = Arc::new(chain.with_reads(Arc::new(reads)));
         let secrets: Arc<dyn SecretResolver> = chain.clone();
 
         let policy = AddressPolicy::new(config.egress.allow.clone()).deny_own(own_endpoints(config));
@@ -62,7 +64,14 @@ impl App {
         let stored_connections = StoredConnections::new(database.clone());
         let configured = config.connections.clone();
         let connections = Arc::new(Connections::new(Some(stored_connections.clone()), configured, secrets.clone()));
-        let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
+        let budget: Arc<dyn Budget> = match &self.budget {
+            Some(budget) => budget.clone(),
+            None => Arc::new(governor.budget()),
+        };
+        let providers = ProviderRegistry::new(http.clone(), secrets.clone()).with_budget(budget);
+        let providers = Arc::new(self.fill_providers(providers, &config.providers));
+        let registry = ConnectorRegistry::new(http, connections).with_providers(providers.clone());
+        let connectors = Arc::new(self.fill(registry));
 
         let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
         let (actions, expressions) = (connectors.clone(), self.expressions());
@@ -80,12 +89,14 @@ impl App {
             database,
             database_shown: mask_url(&config.database.url),
             connectors,
+            providers,
             secrets,
             secret_chain: chain,
             stored_secrets,
             audit,
             governor,
             stored_connections,
+            reads: Arc::new(Mutex::new(Some(reads_worker))),
         })
     }
 

@@ -51,7 +51,7 @@ pub(crate) async fn run(context: Context, command: AuditCommand) -> Result<(), C
     let result = match command {
         AuditCommand::Verify(args) => verify(&parts, args).await,
     };
-    parts.store.close().await;
+    parts.close().await;
     result
 }
 

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::key::{Raw, describe, env_name, keys};
-use super::layers::{CONNECTIONS, Setting, from_env, from_toml};
+use super::layers::{CONNECTIONS, NAMED, PROVIDERS, Setting, from_env, from_toml};
 use super::mask::{MASK, is_sensitive_name};
-use super::{Config, ConnectionConfig};
+use super::{Config, ConnectionConfig, ProviderConfig};
 use crate::limits;
 
 /// The file that is read where none is named; it may be absent.
@@ -160,7 +160,7 @@ impl Config {
 
 impl Loaded {
     /// Every key with its effective value and source, in the order of the reference page, then the
-    /// connections.
+    /// connections and the providers.
     #[must_use]
     pub fn effective(&self) -> Vec<Effective> {
         let source_of = |key: &str| self.sources.get(key).cloned().unwrap_or(Source::Default);
@@ -172,15 +172,16 @@ impl Loaded {
                 source: source_of(key.name),
             })
             .collect();
-        for (name, connection) in &self.config.connections {
-            let connector = format!("{CONNECTIONS}.{name}.connector");
-            lines.push(Effective {
-                value: connection.connector.clone(),
-                source: source_of(&connector),
-                key: connector,
-            });
-            for (field, value) in &connection.fields {
-                let key = format!("{CONNECTIONS}.{name}.{field}");
+        let connections =
+            self.config.connections.iter().map(|(name, c)| (CONNECTIONS, name, "connector", &c.connector, &c.fields));
+        let providers = self.config.providers.iter().map(|(name, p)| (PROVIDERS, name, "kind", &p.kind, &p.fields));
+        for (section, name, kind_field, kind, fields) in connections.chain(providers) {
+            let key = format!("{section}.{name}.{kind_field}");
+            // A provider's kind may be its name.
+            let value = if kind.is_empty() { name.clone() } else { kind.clone() };
+            lines.push(Effective { value, source: source_of(&key), key });
+            for (field, value) in fields {
+                let key = format!("{section}.{name}.{field}");
                 lines.push(Effective { value: show_field(field, value), source: source_of(&key), key });
             }
         }
@@ -188,8 +189,11 @@ impl Loaded {
     }
 
     fn apply(&mut self, setting: Setting, errors: &mut Vec<ConfigError>) {
-        if let Some(path) = setting.name.strip_prefix(CONNECTIONS).and_then(|rest| rest.strip_prefix('.')) {
-            self.apply_connection(path, &setting, errors);
+        let within = |section: &str| setting.name.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
+        if let Some(path) = within(CONNECTIONS) {
+            self.apply_named(CONNECTIONS, path, &setting, errors);
+        } else if let Some(path) = within(PROVIDERS) {
+            self.apply_named(PROVIDERS, path, &setting, errors);
         } else if let Some(key) = keys().iter().find(|key| key.name == setting.name) {
             match key.set(&mut self.config, &setting.raw) {
                 Ok(()) => {
@@ -211,11 +215,21 @@ impl Loaded {
         }
     }
 
-    fn apply_connection(&mut self, path: &str, setting: &Setting, errors: &mut Vec<ConfigError>) {
+    /// One field of `[connections.NAME]` or `[providers.NAME]`.
+    fn apply_named(&mut self, section: &str, path: &str, setting: &Setting, errors: &mut Vec<ConfigError>) {
         let key = &setting.name;
+        let (kind_field, kind_takes) = if section == CONNECTIONS {
+            ("connector", "the key of a connector")
+        } else {
+            ("kind", "a kind of provider")
+        };
         let Some((name, field)) = path.split_once('.') else {
             let got = describe(&setting.raw);
-            errors.push(invalid(key, &setting.source, "a section `[connections.NAME]` with `connector = …`", got));
+            let takes = match section {
+                CONNECTIONS => "a section `[connections.NAME]` with `connector = …`",
+                _ => "a section `[providers.NAME]` with `kind = …`",
+            };
+            errors.push(invalid(key, &setting.source, takes, got));
             return;
         };
         let well_formed = |word: &str| {
@@ -228,19 +242,30 @@ impl Loaded {
             errors.push(invalid(key, &setting.source, takes, format!("`{path}`")));
             return;
         }
-        let connection: &mut ConnectionConfig = self.config.connections.entry(name.to_owned()).or_default();
+        let (kind, fields) = if section == CONNECTIONS {
+            let ConnectionConfig { connector, fields } = self.config.connections.entry(name.to_owned()).or_default();
+            (connector, fields)
+        } else {
+            if self.config.providers.len() >= limits::PROVIDERS && !self.config.providers.contains_key(name) {
+                let takes = format!("{} providers at most", limits::PROVIDERS);
+                errors.push(invalid(key, &setting.source, &takes, "one more".to_owned()));
+                return;
+            }
+            let ProviderConfig { kind, fields } = self.config.providers.entry(name.to_owned()).or_default();
+            (kind, fields)
+        };
         let value = match &setting.raw {
             Raw::Text(text) => Value::String(text.clone()),
             Raw::Typed(value) => value.clone(),
         };
-        match (field, value) {
-            ("connector", Value::String(connector)) => connection.connector = connector,
-            ("connector", _) => {
-                errors.push(invalid(key, &setting.source, "the key of a connector", describe(&setting.raw)));
+        match value {
+            Value::String(word) if field == kind_field => *kind = word,
+            _ if field == kind_field => {
+                errors.push(invalid(key, &setting.source, kind_takes, describe(&setting.raw)));
                 return;
             }
-            (_, value) => {
-                connection.fields.insert(field.to_owned(), value);
+            value => {
+                fields.insert(field.to_owned(), value);
             }
         }
         self.sources.insert(key.clone(), setting.source.clone());
@@ -269,7 +294,7 @@ fn show_field(field: &str, value: &Value) -> String {
 }
 
 fn is_section(name: &str) -> bool {
-    name == CONNECTIONS
+    NAMED.contains(&name)
         || keys().iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
@@ -284,7 +309,7 @@ fn unknown(setting: &Setting) -> ConfigError {
     let nearest = keys()
         .iter()
         .map(|key| key.name)
-        .chain(["connections.NAME.connector"])
+        .chain(["connections.NAME.connector", "providers.NAME.kind"])
         .min_by_key(|name| strsim::damerau_levenshtein(&plain(name), &given))
         .unwrap_or_default();
     let (key, nearest) = match &setting.source {

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse, shown_url};
+use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse, HttpStream, shown_url};
+use automate_core::ids::TenantId;
 use automate_core::limits;
 use automate_core::policy::Policies;
-use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName};
+use tokio::time::Instant;
 use url::{Origin, Url};
 
 use super::address::{AddressPolicy, Denied};
+use super::body::{open, read};
 use super::lookup::{GuardedResolver, LookupError, NameLookup, SystemLookup};
 use super::redirect::{RedirectError, is_redirect, next_request};
 use super::target::{Target, TargetError, vet_target};
@@ -211,7 +213,13 @@ impl Shared {
         Ok((response, target))
     }
 
-    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (response, request) = self.follow(request).await?;
+        read(response, &request).await
+    }
+
+    /// The last response, after the redirects that may be followed, with the request it answers.
+    async fn follow(&self, mut request: HttpRequest) -> Result<(reqwest::Response, HttpRequest), HttpError> {
         check_headers(&request.headers)?;
         let allowed = request.max_redirects.min(limits::EGRESS_REDIRECTS);
         let mut hops = 0;
@@ -219,10 +227,10 @@ impl Shared {
             let (response, _) = self.exchange(&request).await?;
             let status = response.status();
             if allowed == 0 || !is_redirect(status) {
-                return read(response, &request).await;
+                return Ok((response, request));
             }
             match next_request(request.clone(), status, response.headers()) {
-                Ok(None) => return read(response, &request).await,
+                Ok(None) => return Ok((response, request)),
                 Ok(Some(_)) if hops == allowed => {
                     return Err(HttpError::Denied { reason: RedirectError::TooMany(allowed).to_string() });
                 }
@@ -237,15 +245,45 @@ impl Shared {
 #[async_trait]
 impl HttpClient for GuardedClient {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let (after, tenant, host) = (request.timeout, request.tenant_id, request.url.host_str().map(str::to_owned));
+        let after = request.timeout;
+        let told = Told::of(&request);
         let result = match tokio::time::timeout(after, self.shared.send(request)).await {
             Ok(result) => result,
             Err(_) => Err(HttpError::Timeout { after }),
         };
-        if let Err(HttpError::Denied { reason }) = &result {
-            tracing::warn!(tenant = ?tenant, host, reason, "an outgoing call was refused");
-        }
+        told.tell(&result);
         result
+    }
+
+    async fn send_streaming(&self, request: HttpRequest) -> Result<HttpStream, HttpError> {
+        let after = request.timeout;
+        let until = Instant::now() + after;
+        let told = Told::of(&request);
+        let result = match tokio::time::timeout_at(until, self.shared.follow(request)).await {
+            Ok(Ok((response, request))) => open(response, &request, until),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(HttpError::Timeout { after }),
+        };
+        told.tell(&result);
+        result
+    }
+}
+
+/// What is said of a call that was refused.
+struct Told {
+    tenant: Option<TenantId>,
+    host: Option<String>,
+}
+
+impl Told {
+    fn of(request: &HttpRequest) -> Self {
+        Self { tenant: request.tenant_id, host: request.url.host_str().map(str::to_owned) }
+    }
+
+    fn tell<T>(self, result: &Result<T, HttpError>) {
+        if let Err(HttpError::Denied { reason }) = result {
+            tracing::warn!(tenant = ?self.tenant, host = self.host, reason, "an outgoing call was refused");
+        }
     }
 }
 
@@ -276,32 +314,6 @@ fn check_headers(headers: &HeaderMap) -> Result<(), HttpError> {
         Some(name) => Err(HttpError::Invalid { reason: format!("the header `{name}` is set by the client itself") }),
         None => Ok(()),
     }
-}
-
-/// Reads the body up to the bound, counted after decompression (O13).
-async fn read(mut response: reqwest::Response, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
-    let limit = request.max_response_bytes.min(limits::RESPONSE_BYTES);
-    let too_large = || HttpError::TooLarge { limit };
-    let status = response.status();
-    let headers = std::mem::take(response.headers_mut());
-    if !request.truncate_response && response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
-    let mut body = BytesMut::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|e| HttpError::Cut { reason: root_cause(&e.without_url()) })?
-    {
-        let room = limit - body.len();
-        if chunk.len() > room {
-            if !request.truncate_response {
-                return Err(too_large());
-            }
-            body.extend_from_slice(chunk.get(..room).unwrap_or_default());
-            break;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(HttpResponse::new(status, headers, Bytes::from(body)))
 }
 
 fn refused(error: TargetError) -> HttpError {
@@ -350,7 +362,7 @@ fn find_denied(error: &reqwest::Error) -> Option<&Denied> {
 }
 
 /// The innermost text of an error, on one line: the outer ones say little more than "it failed".
-fn root_cause(error: &reqwest::Error) -> String {
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
     let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
     text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

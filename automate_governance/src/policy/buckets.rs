@@ -5,7 +5,7 @@
 //! is in its memory.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automate_core::limits;
@@ -64,6 +64,8 @@ struct Local {
     at: Instant,
     /// No token before then, as far as the shared bucket said.
     empty_until: Option<Instant>,
+    /// Held by the one that draws; the others wait for what it brings.
+    drawing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl RateBuckets {
@@ -98,8 +100,13 @@ impl RateBuckets {
                 local.clear();
             }
         }
-        let entry =
-            local.entry(key.to_owned()).or_insert(Local { tokens: full, shared: full, at: now, empty_until: None });
+        let entry = local.entry(key.to_owned()).or_insert_with(|| Local {
+            tokens: full,
+            shared: full,
+            at: now,
+            empty_until: None,
+            drawing: Arc::default(),
+        });
         work(entry, now)
     }
 
@@ -117,25 +124,21 @@ impl RateBuckets {
     }
 
     async fn take_shared(&self, key: &str, bucket: Bucket) -> Result<Taken, StoreError> {
-        let here = self.with(key, bucket, |local, now| {
-            if local.tokens >= 1.0 && now.duration_since(local.at) < limits::RATE_BUCKET_IDLE {
-                local.tokens -= 1.0;
-                return Some(taken(bucket, true, local.tokens + local.shared));
-            }
-            match local.empty_until {
-                Some(until) if until > now => Some(taken(bucket, false, 0.0)),
-                _ => None,
-            }
-        });
-        if let Some(taken) = here {
+        if let Some(taken) = self.take_drawn(key, bucket) {
+            return Ok(taken);
+        }
+        let drawing = self.with(key, bucket, |local, _| local.drawing.clone());
+        let _alone = drawing.lock().await;
+        if let Some(taken) = self.take_drawn(key, bucket) {
             return Ok(taken);
         }
         let (got, left) = self.draw(key, bucket).await?;
         Ok(self.with(key, bucket, |local, now| {
             local.at = now;
             local.shared = left;
-            if got >= 1.0 {
-                local.tokens += got - 1.0;
+            local.tokens += got;
+            if local.tokens >= 1.0 {
+                local.tokens -= 1.0;
                 local.empty_until = None;
                 return taken(bucket, true, local.tokens + left);
             }
@@ -143,6 +146,22 @@ impl RateBuckets {
             local.empty_until = Some(now + answer.retry_after.min(Duration::from_secs(1)));
             answer
         }))
+    }
+
+    /// What can be said without asking the shared bucket.
+    fn take_drawn(&self, key: &str, bucket: Bucket) -> Option<Taken> {
+        self.with(key, bucket, |local, now| {
+            if now.duration_since(local.at) >= limits::RATE_BUCKET_IDLE {
+                // Drawn so long ago that the shared bucket is full without them.
+                local.tokens = 0.0;
+            }
+            if local.tokens >= 1.0 {
+                local.tokens -= 1.0;
+                return Some(taken(bucket, true, local.tokens + local.shared));
+            }
+            let empty = local.empty_until.is_some_and(|until| until > now);
+            empty.then(|| taken(bucket, false, 0.0))
+        })
     }
 
     /// Draws a chunk of tokens, or the one that is left, out of the shared bucket: one statement, by

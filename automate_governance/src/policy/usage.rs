@@ -83,7 +83,7 @@ impl Usage {
                     None => 0,
                     Some(most) => {
                         let sql = "SELECT count(*) AS n FROM (SELECT 1 FROM executions \
-                                   WHERE tenant_id = $1 AND id >= $2 LIMIT $3) AS some";
+                                   WHERE tenant_id = $1 AND id >= $2 LIMIT $3) AS found";
                         number(&db, sql, vec![tenant.0.into(), first_uuid_at(day).into(), bound(most)]).await?
                     }
                 };
@@ -91,7 +91,7 @@ impl Usage {
                     None => 0,
                     Some(most) => {
                         let sql = "SELECT count(*) AS n FROM (SELECT 1 FROM outbox WHERE tenant_id = $1 \
-                                   AND kind = 'execution' AND status IN ('PENDING', 'RETRY', 'RUNNING') LIMIT $2) AS some";
+                                   AND kind = 'execution' AND status IN ('PENDING', 'RETRY', 'RUNNING') LIMIT $2) AS found";
                         number(&db, sql, vec![tenant.0.into(), bound(most)]).await?
                     }
                 };

@@ -114,6 +114,8 @@ pub struct ReadQueue {
 struct Shared {
     state: Mutex<State>,
     arrived: Notify,
+    /// Told when the queue is closed.
+    closing: Notify,
     /// Lost since the log last said so.
     lost: AtomicU64,
 }
@@ -141,6 +143,9 @@ impl Shared {
             {
                 let mut state = self.state();
                 if !state.pending.is_empty() {
+                    if state.closed {
+                        self.closing.notify_one();
+                    }
                     let count = state.pending.len().min(limits::SECRET_READS_BATCH);
                     return Some(state.pending.drain(..count).collect());
                 }
@@ -170,6 +175,8 @@ impl Shared {
                     }
                 }
             }
+            // So that a busy process has few large batches and not many small ones.
+            let _ = tokio::time::timeout(limits::SECRET_READS_GATHER, self.closing.notified()).await;
             let lost = self.lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
                 tracing::error!(lost, "readings of secrets are missing from the record: more came than can be kept");
@@ -198,6 +205,7 @@ impl ReadWorker {
         if let Some(queue) = self.queue.upgrade() {
             queue.state().closed = true;
             queue.arrived.notify_one();
+            queue.closing.notify_one();
         }
         let abort = self.task.abort_handle();
         if tokio::time::timeout(limits::SECRET_READS_CLOSE, self.task).await.is_err() {

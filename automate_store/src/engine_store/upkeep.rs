@@ -214,7 +214,9 @@ pub(super) async fn delete_history(
         }
     }
     // What is left from before the cutoff has not ended and needs its event.
-    let sql = format!("SELECT min(event_id) AS oldest FROM executions WHERE id < $1{whose} AND event_id IS NOT NULL");
+    let sql = format!(
+        "SELECT event_id AS oldest FROM executions WHERE id < $1{whose} AND event_id IS NOT NULL ORDER BY event_id LIMIT 1"
+    );
     let row = select_one(db.orm(), &sql, values.clone()).await?;
     let needed: Option<Uuid> = row.map_or(Ok(None), |row| row.try_get("", "oldest")).map_err(store_error)?;
     let events_end = needed.map_or(end, |needed| needed.min(end));

@@ -1,5 +1,6 @@
 //! What a model is.
 
+use automate_core::limits;
 use sea_orm::{ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
 
 /// What a column holds, as JSON shows it.
@@ -11,7 +12,7 @@ pub enum ColumnKind {
     Text,
     /// JSON, stored as text.
     Json,
-    /// A number of 16, 32 or 64 bits.
+    /// A number of 16, 32 or 64 bits: [`Column::bits`].
     Integer,
     /// A double.
     Double,
@@ -30,6 +31,8 @@ pub struct Column {
     pub name: &'static str,
     /// What it holds.
     pub kind: ColumnKind,
+    /// The bits of an integer: 16, 32 or 64.
+    pub bits: u32,
     /// Whether it may be null.
     pub nullable: bool,
     /// Whether anybody is shown it.
@@ -48,12 +51,50 @@ pub struct Column {
     pub search: bool,
     /// The words that it takes, where it takes no others.
     pub choices: &'static [&'static str],
+    /// Whether it is a name: something that people tell apart by looking at it, such as an address
+    /// or a slug. What looks like another name, or like nothing, is refused.
+    pub name_like: bool,
+    /// Whether it may be long: lists leave it out unless `fields` names it.
+    pub detail: bool,
+    /// The model whose row it names: a row of that key must be there, in the same tenant.
+    pub references: Option<&'static Model>,
+    /// Whether the table has it. What it does not have is an input that hooks are given, such as a
+    /// password.
+    pub stored: bool,
     /// Characters of a text, or bytes of JSON, at most.
     pub max_length: usize,
     /// The permission that shows it; without, it is null. Each row shown with it is audited.
     pub needs: Option<&'static str>,
     /// What it means, for documents.
     pub doc: &'static str,
+}
+
+impl Column {
+    /// A column that is shown, and with which nothing may be done.
+    #[must_use]
+    pub const fn plain(name: &'static str, kind: ColumnKind) -> Self {
+        Self {
+            name,
+            kind,
+            bits: 64,
+            nullable: false,
+            shown: true,
+            on_create: false,
+            on_update: false,
+            optional: false,
+            filter: false,
+            order: false,
+            search: false,
+            choices: &[],
+            name_like: false,
+            detail: false,
+            references: None,
+            stored: true,
+            max_length: limits::FIELD_CHARS,
+            needs: None,
+            doc: "",
+        }
+    }
 }
 
 /// A related model that a row can be shown with: `?expand=NAME`.
@@ -84,8 +125,10 @@ pub struct Model {
     pub permission: &'static str,
     /// The table.
     pub table: &'static str,
-    /// The primary key: one column.
+    /// The primary key; of several columns, the first.
     pub key: &'static str,
+    /// All columns of the primary key.
+    pub keys: Vec<&'static str>,
     /// The column that holds the tenant. A model without one belongs to the installation, and only
     /// superusers see it.
     pub tenant: Option<&'static str>,
@@ -117,26 +160,18 @@ impl Model {
         let columns: Vec<Column> = E::Column::iter()
             .map(|column| {
                 let definition = column.def();
+                let kind = kind_of(definition.get_column_type());
                 Column {
-                    name: column.as_str(),
-                    kind: kind_of(definition.get_column_type()),
+                    bits: bits_of(definition.get_column_type()),
                     nullable: definition.is_null(),
-                    shown: true,
-                    on_create: false,
-                    on_update: false,
                     optional: definition.is_null(),
-                    filter: false,
-                    order: false,
-                    search: false,
-                    choices: &[],
-                    max_length: 4_096,
-                    needs: None,
-                    doc: "",
+                    ..Column::plain(column.as_str(), kind)
                 }
             })
             .collect();
         let find = |wanted: &str| columns.iter().map(|c| c.name).find(|name| *name == wanted);
-        let key = E::PrimaryKey::iter().next().map_or("id", |key| key.into_column().as_str());
+        let keys: Vec<&'static str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
+        let key = keys.first().copied().unwrap_or("id");
         let table: &'static str = Box::leak(E::default().table_name().to_owned().into_boxed_str());
         ModelBuilder {
             model: Self {
@@ -146,6 +181,7 @@ impl Model {
                 permission: noun,
                 table,
                 key,
+                keys,
                 tenant: find("tenant_id"),
                 version: find("row_version"),
                 created_at: find("created_at"),
@@ -247,7 +283,7 @@ impl<E: EntityTrait> ModelBuilder<E> {
     /// Text columns that hold JSON.
     #[must_use]
     pub fn json(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| (column.kind, column.max_length) = (ColumnKind::Json, 256 * 1024))
+        self.each(columns, |column| (column.kind, column.max_length) = (ColumnKind::Json, limits::FIELD_JSON_BYTES))
     }
 
     /// Columns that are shown to those with a permission only.
@@ -266,6 +302,45 @@ impl<E: EntityTrait> ModelBuilder<E> {
     #[must_use]
     pub fn max_length(self, column: E::Column, characters: usize) -> Self {
         self.each([column], |column| column.max_length = characters)
+    }
+
+    /// Columns that are names: see [`Column::name_like`].
+    #[must_use]
+    pub fn names(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
+        self.each(columns, |column| column.name_like = true)
+    }
+
+    /// Columns that may be long: lists leave them out unless `fields` names them.
+    #[must_use]
+    pub fn detail(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
+        self.each(columns, |column| column.detail = true)
+    }
+
+    /// A column that names a row of another model, which must be there, in the same tenant.
+    #[must_use]
+    pub fn references(self, column: E::Column, model: &'static Model) -> Self {
+        self.each([column], |column| column.references = Some(model))
+    }
+
+    /// What a column means, for documents.
+    #[must_use]
+    pub fn describe(self, column: E::Column, doc: &'static str) -> Self {
+        self.each([column], |column| column.doc = doc)
+    }
+
+    /// An input that the table has no column for: hooks are given it in
+    /// [`before_save`](super::ResourceHooks::before_save), and it is shown to nobody.
+    #[must_use]
+    pub fn input(mut self, input: Column) -> Self {
+        self.model.columns.push(Column {
+            stored: false,
+            shown: false,
+            filter: false,
+            order: false,
+            search: false,
+            ..input
+        });
+        self
     }
 
     /// The order where none is asked for.
@@ -293,6 +368,14 @@ impl<E: EntityTrait> ModelBuilder<E> {
     #[must_use]
     pub fn build(self) -> Model {
         self.model
+    }
+}
+
+fn bits_of(column: &ColumnType) -> u32 {
+    match column {
+        ColumnType::TinyInteger | ColumnType::SmallInteger | ColumnType::TinyUnsigned | ColumnType::SmallUnsigned => 16,
+        ColumnType::Integer | ColumnType::Unsigned => 32,
+        _ => 64,
     }
 }
 

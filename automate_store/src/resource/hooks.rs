@@ -1,5 +1,7 @@
 //! What a model does besides storing its columns.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use automate_core::access::Principal;
 use automate_core::audit::Origin;
@@ -8,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{ResourceError, Row};
 
-/// Who writes, and from where.
+/// Who reads or writes, and from where.
 #[derive(Debug, Clone)]
 pub struct Writer {
     /// Who.
@@ -21,7 +23,9 @@ pub struct Writer {
 #[async_trait]
 pub trait ResourceHooks: Send + Sync + 'static {
     /// Before a row is stored, after its fields were checked: completes or refuses them. `old` is
-    /// the row as it was; none when it is created. Fields that are put in here need not be writable.
+    /// the row as it was; none when it is created, and `fields` has the new row's key then. Fields
+    /// that are put in here need not be writable; what is no column of the table is given to hooks
+    /// ([`ModelBuilder::input`](super::ModelBuilder::input)) and not stored.
     async fn before_save(
         &self,
         _txn: &DatabaseTransaction,
@@ -52,6 +56,12 @@ pub trait ResourceHooks: Send + Sync + 'static {
     ) -> Result<(), ResourceError> {
         Ok(())
     }
+}
+
+/// No hooks, for models whose rows are only stored.
+#[must_use]
+pub fn no_hooks() -> Arc<dyn ResourceHooks> {
+    Arc::new(NoHooks)
 }
 
 /// No hooks.

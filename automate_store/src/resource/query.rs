@@ -1,6 +1,9 @@
 //! What a list is asked for, and what it answers.
 
+use automate_core::limits;
 use serde_json::{Map, Value};
+
+use super::{ColumnKind, Model, ResourceError, parse};
 
 /// How a filter compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub struct Ordering {
 }
 
 /// What a list is asked for.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ListQuery {
     /// Conditions.
     pub filters: Vec<Filter>,
@@ -68,6 +71,87 @@ pub struct ListQuery {
     pub expand: Vec<&'static str>,
     /// Whether to count all rows that match.
     pub count: bool,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        Self {
+            filters: Vec::new(),
+            search: None,
+            ordering: Vec::new(),
+            cursor: None,
+            offset: None,
+            limit: limits::LIST_LIMIT,
+            fields: Vec::new(),
+            expand: Vec::new(),
+            count: false,
+        }
+    }
+}
+
+impl ListQuery {
+    /// Reads the parameters of a list. Every fault is told, not only the first.
+    ///
+    /// # Errors
+    /// [`ResourceError::Query`].
+    pub fn parse(model: &Model, pairs: &[(String, String)]) -> Result<Self, ResourceError> {
+        parse::list(model, pairs)
+    }
+
+    /// The same with one more condition, which need not be on a column that people may filter by.
+    #[must_use]
+    pub fn filter(mut self, column: &'static str, comparison: Comparison, values: Vec<Value>) -> Self {
+        self.filters.push(Filter { column, comparison, values });
+        self
+    }
+}
+
+/// Which fields of one row are shown, and with what.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Selection {
+    /// Only these fields; all where empty.
+    pub fields: Vec<&'static str>,
+    /// Related models to show.
+    pub expand: Vec<&'static str>,
+}
+
+impl Selection {
+    /// Reads the parameters of a request for one row: `fields` and `expand`.
+    ///
+    /// # Errors
+    /// [`ResourceError::Query`].
+    pub fn parse(model: &Model, pairs: &[(String, String)]) -> Result<Self, ResourceError> {
+        parse::selection(model, pairs)
+    }
+}
+
+/// A parameter that a list takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParameterDoc {
+    /// Its name: `created_at__gte`.
+    pub name: String,
+    /// What it is, or what each of its values is.
+    pub kind: ColumnKind,
+    /// Whether it takes several values, with commas between them.
+    pub many: bool,
+    /// The words that it takes, where it takes no others.
+    pub choices: Vec<String>,
+    /// The least and the greatest number that it takes.
+    pub range: Option<(u64, u64)>,
+    /// What it does.
+    pub doc: String,
+}
+
+/// Every parameter that [`ListQuery::parse`] takes for a model.
+#[must_use]
+pub fn parameters(model: &Model) -> Vec<ParameterDoc> {
+    parse::parameters(model)
+}
+
+/// The parameters that [`Selection::parse`] takes for a model.
+#[must_use]
+pub fn selection_parameters(model: &Model) -> Vec<ParameterDoc> {
+    parse::selection_parameters(model)
 }
 
 /// A page of a list.

@@ -62,12 +62,12 @@ pub(super) async fn all(context: &Context) -> Vec<Check> {
     checks.extend(queue(parts.store.as_ref()).await);
     checks.extend(secrets(&parts).await);
     checks.push(webhooks(&parts).await);
-    parts.store.close().await;
+    parts.close().await;
     checks
 }
 
 fn connectors(context: &Context) -> Check {
-    let report = context.app.load_report();
+    let report = context.app.load_report_with(context.config());
     let refused: Vec<String> = report
         .refused()
         .map(|e| format!("{} from {}: {}", e.key, e.origin, e.refused.as_deref().unwrap_or_default()))

@@ -216,6 +216,7 @@ fn leaves_outcome_open(error: &StepError) -> bool {
         | ErrorCode::EgressDenied
         | ErrorCode::PolicyDenied
         | ErrorCode::LimitExceeded
+        | ErrorCode::BudgetExceeded
         | ErrorCode::Failed
         | ErrorCode::ExecutionTimeout
         | ErrorCode::Quarantined
