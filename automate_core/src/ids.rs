@@ -65,6 +65,10 @@ id! {
     ExecutionId;
     /// One unit of queued work.
     OutboxId;
+    /// One signal that was sent to an execution.
+    SignalId;
+    /// One operation over many executions.
+    BulkId;
 }
 
 impl TenantId {

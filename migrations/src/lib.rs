@@ -9,6 +9,7 @@
 mod dialect;
 mod executions;
 mod migrate;
+mod operating;
 mod outbox;
 mod partitions;
 mod secrets;
