@@ -115,9 +115,11 @@ pub async fn dump(
                     .map_err(store_error)?;
                 rows.iter()
                     .map(|row| {
-                        own.iter()
-                            .map(|column| Ok((column.name.to_owned(), read(column, row)?)))
-                            .collect::<Result<Map<String, Value>, StoreError>>()
+                        own.iter().map(|column| Ok((column.name.to_owned(), read(column, row)?))).collect::<Result<
+                            Map<String, Value>,
+                            StoreError,
+                        >>(
+                        )
                     })
                     .collect::<Result<Vec<_>, _>>()
             };
