@@ -5,6 +5,7 @@ mod connections;
 mod database;
 mod error;
 mod parts;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -151,7 +152,7 @@ impl App {
         let registry = self.fill_providers(ProviderRegistry::none(), providers);
         report.entries.extend(registry.load_report().entries.iter().cloned());
         report.entries.extend(self.filters().1.entries);
-        report.entries.extend(build::backends_report(&self.backends));
+        report.entries.extend(secrets::backends_report(&self.backends));
         report.entries.extend(self.receivers_report());
         report.entries.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
         report

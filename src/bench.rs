@@ -127,7 +127,7 @@ async fn measure(scratch: &Scratch, plan: &Plan) -> Result<Report, BenchError> {
         crate::cli::output::note("(c) enqueue, claim, complete …");
         report.queue = Some(queue::run(&parts.database, &parts.store, plan.items, &mut report.problems).await?);
     }
-    parts.store.close().await;
+    parts.close().await;
     if plan.scenarios.iter().all(|s| *s == Scenario::C) {
         return Ok(report);
     }

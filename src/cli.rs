@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod audit;
 mod bench;
 mod completions;
 mod config;
@@ -83,6 +84,9 @@ enum Command {
     /// Stores secrets; values come from stdin and are never printed
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Looks into the audit log and checks that nobody changed it
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Shows the connectors that are linked in, and their actions
     #[command(subcommand)]
     Connectors(connectors::ConnectorsCommand),
@@ -181,6 +185,7 @@ async fn perform(context: Context, command: Command) -> Result<(), CliError> {
         Command::Executions(command) => executions::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Secrets(command) => secrets::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
         Command::Connectors(command) => connectors::run(&context, command),
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Config(command) => config::run(&context, command),

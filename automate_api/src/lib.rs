@@ -17,6 +17,7 @@ mod router;
 mod sampled;
 pub mod server;
 mod state;
+pub mod v1;
 
 pub use correlation::CorrelationId;
 pub use problem::{FieldError, Problem};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use automate_core::policy::PolicyRefusal;
 use automate_core::runtime::IntakeError;
 use automate_core::store::StoreError;
 use axum::body::Body;
@@ -172,6 +173,22 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<PolicyRefusal> for Problem {
+    /// What the policy says no to may be told: it is the tenant's own.
+    fn from(refusal: PolicyRefusal) -> Self {
+        let (status, code) = match (refusal.rule, refusal.retry_after) {
+            ("max_payload_bytes", _) => (StatusCode::PAYLOAD_TOO_LARGE, "POLICY_DENIED"),
+            (_, Some(_)) => (StatusCode::TOO_MANY_REQUESTS, "QUOTA_EXCEEDED"),
+            (_, None) => (StatusCode::FORBIDDEN, "POLICY_DENIED"),
+        };
+        let problem = Self::new(status, code, refusal.to_string());
+        match refusal.retry_after {
+            Some(after) => problem.with_retry_after(after),
+            None => problem,
+        }
+    }
+}
+
 impl From<IntakeError> for Problem {
     /// The one mapping from why something was not accepted to what the client is told.
     fn from(error: IntakeError) -> Self {
@@ -206,6 +223,7 @@ impl From<IntakeError> for Problem {
                 "NOT_RUNNABLE",
                 "the workflow cannot be run as it is stored; nothing was stored",
             ),
+            IntakeError::Refused(refusal) => refusal.into(),
             IntakeError::Store(error) => error.into(),
         }
     }

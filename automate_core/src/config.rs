@@ -7,6 +7,7 @@
 
 mod allow;
 mod error;
+mod hidden;
 mod key;
 mod layers;
 mod load;
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub use allow::{AllowRule, AllowRuleError};
 pub use error::{ConfigError, ConfigErrors};
+pub use hidden::Hidden;
 pub use key::{Key, keys, reference_table};
 pub use load::{DEFAULT_FILE, Effective, LoadOptions, Loaded, Source};
 pub use mask::{MASK, is_sensitive_name, mask_url};
@@ -125,6 +127,61 @@ pub struct Secrets {
     pub env_prefix: String,
     /// `secrets.cache_seconds`: how long a value is kept in memory; zero asks the backend each time.
     pub cache: Duration,
+    /// `secrets.file_dir`: the folder of the `file` backend; none where empty.
+    pub file_dir: PathBuf,
+    /// `secrets.vault.*`.
+    pub vault: Vault,
+}
+
+/// HashiCorp Vault, or a server that speaks its protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vault {
+    /// Scheme, host and port; empty where there is none.
+    pub address: String,
+    /// The namespace; none where empty.
+    pub namespace: String,
+    /// Where the KV engine, version 2, is mounted.
+    pub mount: String,
+    /// What the paths of secrets begin with; nothing where empty.
+    pub prefix: String,
+    /// The field of a secret's data that is its value.
+    pub field: String,
+    /// How to log in.
+    pub auth: VaultAuth,
+    /// Where the AppRole method is mounted.
+    pub auth_mount: String,
+    /// The token.
+    pub token: Hidden,
+    /// A file with the token; none where empty.
+    pub token_file: PathBuf,
+    /// The role id of AppRole.
+    pub role_id: Hidden,
+    /// The secret id of AppRole.
+    pub secret_id: Hidden,
+    /// A file with the secret id; none where empty.
+    pub secret_id_file: PathBuf,
+    /// Certificates in PEM that are trusted besides the system's; none where empty.
+    pub ca_file: PathBuf,
+}
+
+/// How to log in to Vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VaultAuth {
+    /// With a token.
+    Token,
+    /// With a role id and a secret id.
+    AppRole,
+}
+
+impl VaultAuth {
+    /// The configured word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::AppRole => "approle",
+        }
+    }
 }
 
 /// What templates may see.
@@ -236,7 +293,27 @@ impl Config {
             worker: Worker { concurrency: 0, drain: Duration::ZERO, queues: Vec::new() },
             outbox: Outbox { lease: Duration::ZERO, reap_interval: Duration::ZERO, max_attempts: 0, max_depth: 0 },
             egress: Egress { allow: Vec::new() },
-            secrets: Secrets { backends: Vec::new(), env_prefix: String::new(), cache: Duration::ZERO },
+            secrets: Secrets {
+                backends: Vec::new(),
+                env_prefix: String::new(),
+                cache: Duration::ZERO,
+                file_dir: PathBuf::new(),
+                vault: Vault {
+                    address: String::new(),
+                    namespace: String::new(),
+                    mount: String::new(),
+                    prefix: String::new(),
+                    field: String::new(),
+                    auth: VaultAuth::Token,
+                    auth_mount: String::new(),
+                    token: Hidden::default(),
+                    token_file: PathBuf::new(),
+                    role_id: Hidden::default(),
+                    secret_id: Hidden::default(),
+                    secret_id_file: PathBuf::new(),
+                    ca_file: PathBuf::new(),
+                },
+            },
             templates: Templates { env_allow: Vec::new() },
             history: History { retention_days: 0 },
             log: Log { format: LogFormat::Text },

@@ -65,6 +65,12 @@ id! {
     ExecutionId;
     /// One unit of queued work.
     OutboxId;
+    /// A person's account.
+    UserId;
+    /// A group of users.
+    GroupId;
+    /// An API token.
+    TokenId;
 }
 
 impl TenantId {

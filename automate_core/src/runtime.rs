@@ -15,7 +15,9 @@ mod settings;
 mod triggers;
 mod worker;
 
-pub use intake::{IntakeError, PublishEvent, Received, StartRequest, WebhookDelivery, WebhookEndpoint, WebhookTarget};
+pub use intake::{
+    InputProblem, IntakeError, PublishEvent, Received, StartRequest, WebhookDelivery, WebhookEndpoint, WebhookTarget,
+};
 pub use publish::{PublishError, Published};
 pub use settings::{Ports, Settings};
 pub use worker::WorkerStatus;

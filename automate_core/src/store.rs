@@ -199,6 +199,8 @@ pub trait Store: OutboxStore {
     async fn health(&self) -> Result<StoreHealth, StoreError>;
     /// Chores that keep the database fit: partitions ahead, old dedupe keys away.
     async fn maintain(&self, retention: Option<Duration>) -> Result<(), StoreError>;
+    /// Deletes what a tenant's ended executions, events and received webhooks left before an instant.
+    async fn forget_before(&self, tenant: TenantId, cutoff: chrono::DateTime<chrono::Utc>) -> Result<(), StoreError>;
     /// Commits what waits and closes the connections.
     async fn close(&self);
 }

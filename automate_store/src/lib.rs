@@ -4,10 +4,13 @@
 //! usable on its own: an embedder queues work in its own transaction and handles it later.
 //! [`engine_store`] is everything the engine stores, behind one trait.
 
+pub mod audit;
 mod committer;
 pub mod db;
 pub mod engine_store;
 pub mod error;
+pub mod idempotency;
 pub mod outbox;
+pub mod resource;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};

@@ -6,11 +6,14 @@
 //!
 //! Names of migrations are written by hand and never change, because they are stored.
 
+mod audit;
 mod dialect;
 mod executions;
 mod migrate;
 mod outbox;
 mod partitions;
+mod people;
+mod policy;
 mod secrets;
 mod workflows;
 

@@ -6,7 +6,10 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTrait};
 
-use crate::{executions::Executions, outbox::Outbox, secrets::Secrets, workflows::Workflows};
+use crate::{
+    audit::Audit, executions::Executions, outbox::Outbox, people::People, policy::Policy, secrets::Secrets,
+    workflows::Workflows,
+};
 
 /// The list of migrations, oldest first.
 #[derive(Debug)]
@@ -20,7 +23,15 @@ impl MigratorTrait for Migrator {
     }
 
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Workflows), Box::new(Executions), Box::new(Outbox), Box::new(Secrets)]
+        vec![
+            Box::new(Workflows),
+            Box::new(Executions),
+            Box::new(Outbox),
+            Box::new(Secrets),
+            Box::new(People),
+            Box::new(Audit),
+            Box::new(Policy),
+        ]
     }
 }
 

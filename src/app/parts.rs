@@ -1,6 +1,6 @@
 //! An app that is wired up: what commands and tests work with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automate_api::{ApiSettings, ApiState};
@@ -10,7 +10,10 @@ use automate_core::config::Config;
 use automate_core::runtime::Engine;
 use automate_core::secrets::SecretResolver;
 use automate_core::store::Store;
-use automate_governance::secrets::DatabaseBackend;
+use automate_governance::connections::StoredConnections;
+use automate_governance::policy::Governor;
+use automate_governance::secrets::{DatabaseBackend, ReadWorker, SecretChain};
+use automate_store::audit::AuditLog;
 use automate_store::db::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,11 +38,30 @@ pub struct Parts {
     pub providers: Arc<ProviderRegistry>,
     /// Resolves secrets through the configured chain.
     pub secrets: Arc<dyn SecretResolver>,
+    /// The same chain, for looking at its backends.
+    pub secret_chain: Arc<SecretChain>,
     /// The secrets that are stored in the database, for setting and listing them.
     pub stored_secrets: DatabaseBackend,
+    /// Who did what.
+    pub audit: AuditLog,
+    /// What tenants may do.
+    pub governor: Governor,
+    /// The connections that are stored per tenant.
+    pub stored_connections: StoredConnections,
+    /// Records who read which secret.
+    pub(super) reads: Arc<Mutex<Option<ReadWorker>>>,
 }
 
 impl Parts {
+    /// Records what is left to be recorded, commits what waits, and closes the database.
+    pub async fn close(&self) {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reads) = reads {
+            reads.close().await;
+        }
+        self.store.close().await;
+    }
+
     /// Serves HTTP, and works where the role says so, until `shutdown` fires; then drains both
     /// within `worker.drain_seconds`.
     ///

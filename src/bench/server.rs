@@ -57,6 +57,6 @@ impl Server {
         self.shutdown.cancel();
         // A server that panicked has ended too.
         drop(self.task.await);
-        self.parts.store.close().await;
+        self.parts.close().await;
     }
 }

@@ -100,9 +100,10 @@ impl From<IntakeError> for CliError {
                 let list: Vec<String> = findings.iter().map(|d| format!("  {}: {}", d.path, d.message)).collect();
                 Self::failed(format!("{error}\n{}", list.join("\n")))
             }
-            IntakeError::Overloaded { .. } | IntakeError::NotRunnable(_) | IntakeError::Trigger { .. } => {
-                Self::failed(error.to_string())
-            }
+            IntakeError::Overloaded { .. }
+            | IntakeError::NotRunnable(_)
+            | IntakeError::Trigger { .. }
+            | IntakeError::Refused(_) => Self::failed(error.to_string()),
         }
     }
 }
@@ -111,6 +112,7 @@ impl From<PublishError> for CliError {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::Store(store) => store.into(),
+            PublishError::Refused(refusal) => Self::failed(refusal.to_string()),
             PublishError::Invalid(findings) => {
                 let list: Vec<String> = findings.iter().map(|d| super::output::diagnostic("document", d)).collect();
                 Self::failed(list.join("\n"))

@@ -121,7 +121,7 @@ pub(crate) async fn run(context: Context, command: ExecutionsCommand) -> Result<
         ExecutionsCommand::Resolve(args) => resolve(&parts, args).await,
     };
     worker.end().await;
-    parts.store.close().await;
+    parts.close().await;
     result
 }
 

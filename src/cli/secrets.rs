@@ -147,7 +147,7 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
             }
         }
     }
-    parts.store.close().await;
+    parts.close().await;
     Ok(())
 }
 

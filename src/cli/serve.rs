@@ -126,6 +126,6 @@ pub(crate) async fn run(context: Context, args: ServeArgs) -> Result<(), CliErro
     let announce = tokio::spawn(announce_drain(shutdown.token.clone(), context.config().worker.drain));
     let result = parts.serve(listener, context.config(), role, shutdown.token.clone()).await;
     announce.abort();
-    parts.store.close().await;
+    parts.close().await;
     result.map_err(|e| CliError::failed(format!("the server ended: {e}")))
 }

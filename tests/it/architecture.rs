@@ -14,8 +14,8 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("automate_migrations", &[]),
     ("automate_connectors", &["automate_core", "automate_macros"]),
     ("automate_store", &["automate_core", "automate_migrations"]),
-    ("automate_governance", &["automate_connectors", "automate_core"]),
-    ("automate_api", &["automate_connectors", "automate_core"]),
+    ("automate_governance", &["automate_connectors", "automate_core", "automate_migrations", "automate_store"]),
+    ("automate_api", &["automate_connectors", "automate_core", "automate_governance", "automate_store"]),
     (
         "automate",
         &[
@@ -54,7 +54,7 @@ const KNOWN_TO_FEW: [(&str, &[&str]); 12] = [
     ("hyper-util", &["automate_api", "automate_connectors"]),
     // SQL. The root package has it for its benchmark alone, see below.
     ("sqlx", &["automate_store", "automate"]),
-    ("sea-orm", &["automate_governance", "automate_migrations", "automate_store"]),
+    ("sea-orm", &["automate_api", "automate_governance", "automate_migrations", "automate_store"]),
     ("sea-orm-migration", &["automate_migrations"]),
     ("aes-gcm", &["automate_governance"]),
     ("clap", &["automate"]),

@@ -99,7 +99,7 @@ impl ConnectorRegistry {
             None if spec.uses_default => "default",
             None => return Ok(Connection::none(key)),
         };
-        let Some(fields) = self.connections.resolve(call.tenant_id, key, name).await? else {
+        let Some(fields) = self.connections.resolve_for(call, key, name).await? else {
             return match &call.connection {
                 Some(name) => Err(ConnectorError::config_invalid(format!(
                     "there is no connection `{name}` of `{key}`; set it up or name another one"

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{AllowRule, Config, LogFormat, mask_url};
+use super::{AllowRule, Config, Hidden, LogFormat, MASK, VaultAuth, mask_url};
 use crate::limits;
 
 /// A value as its source gave it.
@@ -122,6 +122,32 @@ table! {
         "What the names of environment variables that hold secrets begin with.";
     "secrets.cache_seconds" => secrets.cache, "a whole number of seconds from 0 to 3600", "60", |r| seconds(r, 0, 3600),
         "How long a secret's value is kept in memory; 0 asks the backend each time.";
+    "secrets.file_dir" => secrets.file_dir, "a path", "", optional_path,
+        "The folder of the backend `file`: one file for each key, in a folder for each tenant but the default one.";
+    "secrets.vault.address" => secrets.vault.address, "`http://` or `https://` with host and port, and nothing after it",
+        "", server_address, "The Vault of the backend `vault`.";
+    "secrets.vault.namespace" => secrets.vault.namespace, "names separated by `/`", "", segments,
+        "Its namespace, where it has them.";
+    "secrets.vault.mount" => secrets.vault.mount, "names separated by `/`, at least one", "secret",
+        |r| some(segments(r)?, r), "Where the KV engine, version 2, is mounted.";
+    "secrets.vault.prefix" => secrets.vault.prefix, "names separated by `/`", "automate", segments,
+        "What paths begin with: the key `K` of the tenant `acme` is `PREFIX/acme/K`.";
+    "secrets.vault.field" => secrets.vault.field, "a name", "value", |r| some(segments(r)?, r),
+        "The field of a secret's data that is its value.";
+    "secrets.vault.auth" => secrets.vault.auth, "`token` or `approle`", "token", vault_auth, "How to log in.";
+    "secrets.vault.auth_mount" => secrets.vault.auth_mount, "names separated by `/`, at least one", "approle",
+        |r| some(segments(r)?, r), "Where the AppRole method is mounted.";
+    "secrets.vault.token" => secrets.vault.token, "a token", "", hidden,
+        "The token; better in a file, or in the environment than in `automate.toml`.";
+    "secrets.vault.token_file" => secrets.vault.token_file, "a path", "", optional_path,
+        "A file with the token, read at each log-in.";
+    "secrets.vault.role_id" => secrets.vault.role_id, "a role id", "", hidden, "The role id of AppRole.";
+    "secrets.vault.secret_id" => secrets.vault.secret_id, "a secret id", "", hidden,
+        "The secret id of AppRole; none where the role needs none.";
+    "secrets.vault.secret_id_file" => secrets.vault.secret_id_file, "a path", "", optional_path,
+        "A file with the secret id, read at each log-in.";
+    "secrets.vault.ca_file" => secrets.vault.ca_file, "a path", "", optional_path,
+        "Certificates in PEM that are trusted besides the system's.";
     "templates.env_allow" => templates.env_allow, "a list of names of environment variables", "", env_names,
         "Environment variables that `env.` in templates may read.";
     "history.retention_days" => history.retention_days, "a whole number from 0 to 36500", "30", |r| whole(r, 0, 36_500),
@@ -217,6 +243,48 @@ fn path(raw: &Raw) -> Result<PathBuf, String> {
     if text.is_empty() || text.contains('\0') { Err(describe(raw)) } else { Ok(PathBuf::from(text)) }
 }
 
+fn optional_path(raw: &Raw) -> Result<PathBuf, String> {
+    let text = text(raw)?;
+    if text.contains('\0') { Err(describe(raw)) } else { Ok(PathBuf::from(text)) }
+}
+
+/// Takes whatever is text; what is wrong with it must not be told by showing it.
+fn hidden(raw: &Raw) -> Result<Hidden, String> {
+    match raw {
+        Raw::Text(text) | Raw::Typed(Value::String(text)) => Ok(Hidden::new(text.trim().to_owned())),
+        Raw::Typed(_) => Err("something that is no text".to_owned()),
+    }
+}
+
+/// Names that can stand in a path and lead nowhere else.
+fn segments(raw: &Raw) -> Result<String, String> {
+    let text = text(raw)?;
+    let ok = text.is_empty() || text.split('/').all(crate::secrets::is_valid_key);
+    if ok { Ok(text) } else { Err(describe(raw)) }
+}
+
+fn some(text: String, raw: &Raw) -> Result<String, String> {
+    if text.is_empty() { Err(describe(raw)) } else { Ok(text) }
+}
+
+fn server_address(raw: &Raw) -> Result<String, String> {
+    let text = text(raw)?;
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let plain = host.is_some_and(|host| {
+        !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '?' | '#' | '\\'))
+    });
+    if plain || text.is_empty() { Ok(text) } else { Err(describe(raw)) }
+}
+
+fn vault_auth(raw: &Raw) -> Result<VaultAuth, String> {
+    match text(raw)?.as_str() {
+        "token" => Ok(VaultAuth::Token),
+        "approle" => Ok(VaultAuth::AppRole),
+        _ => Err(describe(raw)),
+    }
+}
+
 fn host_and_port(raw: &Raw) -> Result<String, String> {
     let text = text(raw)?;
     let ok = text.rsplit_once(':').is_some_and(|(host, port)| {
@@ -245,13 +313,16 @@ fn backends(raw: &Raw) -> Result<Vec<String>, String> {
     if names.is_empty() { Err("an empty list".to_owned()) } else { Ok(names) }
 }
 
+/// What the names of variables begin with that hold what opens everything else.
+const CREDENTIALS: [&str; 2] = ["AUTOMATE_MASTER_KEY", "AUTOMATE_SECRETS__VAULT__"];
+
 fn is_env_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn env_names(raw: &Raw) -> Result<Vec<String>, String> {
     let names = list(raw)?;
-    match names.iter().find(|name| !is_env_name(name) || name.starts_with("AUTOMATE_MASTER_KEY")) {
+    match names.iter().find(|name| !is_env_name(name) || CREDENTIALS.iter().any(|c| name.starts_with(c))) {
         Some(bad) => Err(quoted(bad)),
         None => Ok(names),
     }
@@ -263,7 +334,7 @@ fn env_prefix(raw: &Raw) -> Result<String, String> {
     let safe = is_env_name(&prefix)
         && prefix.ends_with('_')
         && prefix.len() >= 3
-        && !"AUTOMATE_MASTER_KEY_FILE".starts_with(prefix.as_str());
+        && !CREDENTIALS.iter().any(|c| c.starts_with(prefix.as_str()) || prefix.starts_with(c));
     if safe { Ok(prefix) } else { Err(describe(raw)) }
 }
 
@@ -289,6 +360,18 @@ impl Show for String {
 impl Show for PathBuf {
     fn show(&self) -> String {
         Path::display(self).to_string()
+    }
+}
+
+impl Show for Hidden {
+    fn show(&self) -> String {
+        if self.is_empty() { String::new() } else { MASK.to_owned() }
+    }
+}
+
+impl Show for VaultAuth {
+    fn show(&self) -> String {
+        self.as_str().to_owned()
     }
 }
 

@@ -84,7 +84,8 @@ fn descends(name: &str, inner: &DeTable<'_>) -> bool {
     let is_key = keys().iter().any(|key| key.name == name);
     let in_entry =
         NAMED.iter().any(|section| name.strip_prefix(section).is_some_and(|rest| rest.matches('.').count() >= 2));
-    let is_section = NAMED.contains(&name) || keys().iter().any(|key| key.name.split('.').next() == Some(name));
+    let begins = |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    let is_section = NAMED.contains(&name) || keys().iter().any(|key| begins(key.name));
     !is_key && !in_entry && (!inner.is_empty() || is_section)
 }
 

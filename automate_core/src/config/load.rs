@@ -295,7 +295,7 @@ fn show_field(field: &str, value: &Value) -> String {
 
 fn is_section(name: &str) -> bool {
     NAMED.contains(&name)
-        || keys().iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
+        || keys().iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 fn invalid(key: &str, source: &Source, takes: &str, got: String) -> ConfigError {

@@ -2,12 +2,12 @@
 
 mod accepting;
 mod by_hand;
+mod error;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -25,6 +25,8 @@ use crate::store::{
     Accept, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewWebhookRequest, StoreError, TriggerRecord,
 };
 
+pub use error::{InputProblem, IntakeError};
+
 /// How long an accept waits for a slot while none becomes free, before its execution goes to the
 /// queue instead. Waiting spares the claim and the load, so it is what keeps the throughput up when
 /// all slots are taken by short executions.
@@ -35,50 +37,6 @@ const MOST_PATIENCE: Duration = Duration::from_secs(1);
 const STALE_TRIES: usize = 3;
 /// When an overloaded system should be tried again.
 const OVERLOAD_RETRY: Duration = Duration::from_secs(2);
-
-/// Why something was not accepted. Nothing of it was stored.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum IntakeError {
-    /// There is no such workflow, version or tenant.
-    #[error("not found: {0}")]
-    NotFound(String),
-    /// The input does not fit the workflow's `inputs` schema.
-    #[error("the input does not fit the workflow's `inputs`")]
-    InvalidInput(Vec<InputProblem>),
-    /// Too much is queued already.
-    #[error("{reason}; try again in {} s", .retry_after.as_secs())]
-    Overloaded {
-        /// What is full.
-        reason: String,
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// The version cannot run in this program.
-    #[error("{0}")]
-    NotRunnable(String),
-    /// An expression of a trigger failed on this event.
-    #[error("the {what} of a trigger of workflow `{workflow}` failed: {message}")]
-    Trigger {
-        /// `filter` or `dedupe`.
-        what: &'static str,
-        /// Whose.
-        workflow: String,
-        /// How.
-        message: String,
-    },
-    /// The store refused or cannot be reached.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Where an input does not fit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InputProblem {
-    /// Where, as a JSON pointer into the input.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-}
 
 /// A webhook path that somebody listens to.
 #[derive(Debug, Clone)]
@@ -152,7 +110,7 @@ pub struct StartRequest {
 }
 
 /// What became of an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Received {
     /// The event; the first one's where this was a duplicate.
     pub event_id: Option<EventId>,
@@ -160,15 +118,6 @@ pub struct Received {
     pub execution_ids: Vec<ExecutionId>,
     /// It had been delivered before.
     pub duplicate: bool,
-}
-
-impl From<DefinitionError> for IntakeError {
-    fn from(error: DefinitionError) -> Self {
-        match error {
-            DefinitionError::Store(error) => Self::Store(error),
-            DefinitionError::Plan(error) => Self::NotRunnable(error.to_string()),
-        }
-    }
 }
 
 /// An execution on its way in.

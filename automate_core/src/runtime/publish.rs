@@ -6,6 +6,7 @@ use super::Engine;
 use crate::document::definition::Trigger;
 use crate::document::{self, Diagnostic, Document};
 use crate::ids::TenantId;
+use crate::policy::{AdmitError, PolicyRefusal};
 use crate::store::{NewTrigger, NewVersion, StoreError, VersionRecord, WorkflowRecord};
 
 /// Why a document was not stored. Nothing of it was.
@@ -14,6 +15,9 @@ pub enum PublishError {
     /// It has errors; all of them are here, warnings too.
     #[error("the document has {} error(s)", .0.iter().filter(|d| d.severity == crate::document::Severity::Error).count())]
     Invalid(Vec<Diagnostic>),
+    /// The tenant's policy does not allow it.
+    #[error(transparent)]
+    Refused(#[from] PolicyRefusal),
     /// The store refused or cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -43,6 +47,7 @@ impl Engine {
     pub async fn save_draft(&self, tenant: TenantId, source: &str) -> Result<WorkflowRecord, PublishError> {
         let document = document::parse(source).map_err(PublishError::Invalid)?;
         let workflow = &document.workflow;
+        self.admit_workflow(tenant, &workflow.slug).await?;
         let (title, description) = (&workflow.title, &workflow.description);
         Ok(self.ports().store.save_draft(tenant, &workflow.slug, title, description, source, None).await?)
     }
@@ -58,6 +63,8 @@ impl Engine {
         let (document, warnings) = self.validate(source).map_err(PublishError::Invalid)?;
         let canonical = document::canonical_json(&document);
         let workflow = &document.workflow;
+        self.admit_actions(tenant, &document).await?;
+        self.admit_workflow(tenant, &workflow.slug).await?;
         let version = NewVersion {
             slug: workflow.slug.clone(),
             title: workflow.title.clone(),
@@ -77,6 +84,39 @@ impl Engine {
         let version = self.ports().store.publish(tenant, version).await?;
         self.inner.triggers.forget();
         Ok(Published { version, warnings })
+    }
+
+    /// Refuses a document with actions that the tenant may not use.
+    async fn admit_actions(&self, tenant: TenantId, document: &Document) -> Result<(), PublishError> {
+        let policies = &self.ports().policies;
+        let policy = policies.policy(tenant).await?;
+        for uses in document.workflow.actions() {
+            if let Err(refusal) = policy.check_action(uses) {
+                policies.refused(tenant, "workflow.publish", &refusal);
+                return Err(PublishError::Refused(refusal));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses one more workflow than the tenant may have.
+    async fn admit_workflow(&self, tenant: TenantId, slug: &str) -> Result<(), PublishError> {
+        let policies = &self.ports().policies;
+        if policies.policy(tenant).await?.max_workflows.is_none() {
+            return Ok(());
+        }
+        let workflows = self.ports().store.workflows(tenant).await?;
+        if workflows.iter().any(|workflow| workflow.slug == slug) {
+            return Ok(());
+        }
+        match policies.admit_workflow(tenant, workflows.len() as u64).await {
+            Ok(()) => Ok(()),
+            Err(AdmitError::Store(error)) => Err(error.into()),
+            Err(AdmitError::Refused(refusal)) => {
+                policies.refused(tenant, "workflow.add", &refusal);
+                Err(PublishError::Refused(refusal))
+            }
+        }
     }
 
     /// Publishes an old version again, as a new version.

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse, HttpStream};
+use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse, HttpStream, shown_url};
 use automate_core::ids::TenantId;
 use automate_core::limits;
+use automate_core::policy::Policies;
 use http::header::{self, HeaderMap, HeaderName};
 use tokio::time::Instant;
+use url::{Origin, Url};
 
 use super::address::{AddressPolicy, Denied};
 use super::body::{open, read};
@@ -39,6 +41,12 @@ pub enum EgressSetupError {
     /// The TLS library refused, most often because the system has no root certificates.
     #[error("the HTTP client cannot be set up: {0}. Are the system's CA certificates installed?")]
     Tls(String),
+    /// Not the address of a server: scheme, host and port.
+    #[error("`{0}` is not the address of a server, such as `https://vault.internal:8200`")]
+    Address(String),
+    /// Not certificates.
+    #[error("these are no certificates in PEM: {0}")]
+    Certificates(String),
 }
 
 /// Installs ring as the process's TLS provider; harmless when repeated. Whoever opens TLS
@@ -57,6 +65,12 @@ pub struct GuardedClient {
 struct Shared {
     policy: Arc<AddressPolicy>,
     lookup: Arc<dyn NameLookup>,
+    /// The one server that may be called, where there is one.
+    only: Option<Origin>,
+    /// Certificates that are trusted besides the system's.
+    roots: Vec<reqwest::Certificate>,
+    /// What the tenants' own policies say of hosts.
+    policies: Option<Arc<dyn Policies>>,
     /// One client per port, most recently made last: the resolver is told names only, and rules
     /// may name ports, so each port has a resolver of its own.
     clients: Mutex<Vec<(u16, reqwest::Client)>>,
@@ -77,9 +91,68 @@ impl GuardedClient {
     /// As [`GuardedClient::new`].
     pub fn with_lookup(policy: AddressPolicy, lookup: Arc<dyn NameLookup>) -> Result<Self, EgressSetupError> {
         install_crypto_provider();
-        let shared = Shared { policy: Arc::new(policy), lookup, clients: Mutex::new(Vec::new()) };
+        let shared = Shared {
+            policy: Arc::new(policy),
+            lookup,
+            only: None,
+            roots: Vec::new(),
+            policies: None,
+            clients: Mutex::default(),
+        };
         shared.client_for(443)?;
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A client for one server that the operator has named in the configuration, wherever it is: it
+    /// may be in a private network, and nothing else can be called. Metadata services of clouds stay
+    /// closed. `roots` are certificates in PEM that are trusted besides the system's.
+    ///
+    /// # Errors
+    /// [`EgressSetupError`] where the address is more or less than scheme, host and port, where
+    /// `roots` does not parse, and as [`GuardedClient::new`].
+    pub fn for_server(address: &Url, roots: Option<&[u8]>) -> Result<Self, EgressSetupError> {
+        let refused = || EgressSetupError::Address(shown_url(address));
+        let plain = matches!(address.scheme(), "http" | "https")
+            && address.username().is_empty()
+            && address.password().is_none()
+            && matches!(address.path(), "" | "/")
+            && address.query().is_none()
+            && address.fragment().is_none();
+        let port = address.port_or_known_default().filter(|_| plain && address.has_host()).ok_or_else(refused)?;
+        let everywhere = [format!("0.0.0.0/0:{port}"), format!("[::/0]:{port}")];
+        let rules = everywhere.iter().map(|rule| rule.parse()).collect::<Result<_, _>>().map_err(|_| refused())?;
+        let roots = match roots {
+            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|e| EgressSetupError::Certificates(root_cause(&e)))?,
+            None => Vec::new(),
+        };
+        install_crypto_provider();
+        let shared = Shared {
+            policy: Arc::new(AddressPolicy::new(rules)),
+            lookup: Arc::new(SystemLookup),
+            only: Some(address.origin()),
+            roots,
+            policies: None,
+            clients: Mutex::new(Vec::new()),
+        };
+        shared.client_for(port)?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same, under the policies of the tenants that calls are made for as well. Connections are
+    /// its own.
+    #[must_use]
+    pub fn with_policies(self, policies: Arc<dyn Policies>) -> Self {
+        let Shared { policy, lookup, only, roots, .. } = self.shared.as_ref();
+        let shared = Shared {
+            policy: Arc::clone(policy),
+            lookup: Arc::clone(lookup),
+            only: only.clone(),
+            roots: roots.clone(),
+            policies: Some(policies),
+            clients: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -90,7 +163,7 @@ impl Shared {
             return Ok(client.clone());
         }
         let resolver = GuardedResolver { policy: Arc::clone(&self.policy), lookup: Arc::clone(&self.lookup), port };
-        let client = build_client(resolver).map_err(|e| EgressSetupError::Tls(root_cause(&e)))?;
+        let client = build_client(resolver, &self.roots).map_err(|e| EgressSetupError::Tls(root_cause(&e)))?;
         if clients.len() >= limits::EGRESS_POOLS {
             clients.remove(0);
         }
@@ -98,9 +171,26 @@ impl Shared {
         Ok(client)
     }
 
+    /// Whether the tenant's policy lets the call through; asked again at each redirect.
+    async fn check_tenant(&self, request: &HttpRequest) -> Result<(), HttpError> {
+        let (Some(policies), Some(tenant)) = (&self.policies, request.tenant_id) else { return Ok(()) };
+        let policy = policies
+            .policy(tenant)
+            .await
+            .map_err(|error| HttpError::Denied { reason: format!("the tenant's policy: {error}") })?;
+        policy.check_host(request.url.host_str().unwrap_or_default()).map_err(|refusal| {
+            policies.refused(tenant, "egress", &refusal);
+            HttpError::Denied { reason: refusal.to_string() }
+        })
+    }
+
     /// One request and answer, without following anything.
     async fn exchange(&self, request: &HttpRequest) -> Result<(reqwest::Response, Target), HttpError> {
+        if self.only.as_ref().is_some_and(|only| *only != request.url.origin()) {
+            return Err(HttpError::Denied { reason: "this client calls the one server it was made for".to_owned() });
+        }
         let target = vet_target(&request.url, &self.policy).map_err(refused)?;
+        self.check_tenant(request).await?;
         let client = self.client_for(target.port()).map_err(|e| HttpError::Connect { reason: e.to_string() })?;
         let mut out = reqwest::Request::new(request.method.clone(), request.url.clone());
         *out.headers_mut() = request.headers.clone();
@@ -193,8 +283,12 @@ impl Told {
 
 /// The one place that makes a `reqwest::Client`.
 #[expect(clippy::disallowed_methods, reason = "the egress guard makes the one client")]
-fn build_client(resolver: GuardedResolver) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
+fn build_client(resolver: GuardedResolver, roots: &[reqwest::Certificate]) -> Result<reqwest::Client, reqwest::Error> {
+    let mut builder = reqwest::Client::builder();
+    if !roots.is_empty() {
+        builder = builder.tls_certs_merge(roots.iter().cloned());
+    }
+    builder
         .dns_resolver(Arc::new(resolver))
         // A proxy would connect on our behalf, past every check (O12).
         .no_proxy()

@@ -8,7 +8,7 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use automate_core::ids::{TenantId, new_v7};
-use automate_core::secrets::{SecretError, SecretValue, SecretsBackend, is_valid_key};
+use automate_core::secrets::{BackendHealth, SecretError, SecretValue, SecretsBackend, is_valid_key};
 use automate_core::{clock, limits};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
@@ -24,6 +24,7 @@ use super::master_key::MasterKeys;
 
 pub use report::{KeyCheck, Rewrapped, SecretInfo};
 
+const NAME: &str = "database";
 /// How often a write is tried again when another process made the same row.
 const CONFLICT_RETRIES: u32 = 5;
 
@@ -45,10 +46,13 @@ pub enum SecretStoreError {
     /// The tenant has [`limits::SECRETS_PER_TENANT`] already.
     #[error("the tenant has {} secrets already", limits::SECRETS_PER_TENANT)]
     TooMany,
+    /// There is no master key to encrypt with.
+    #[error("there is no master key; give the one of this database in AUTOMATE_MASTER_KEY or AUTOMATE_MASTER_KEY_FILE")]
+    NoMasterKey,
     /// The master key that wraps it is not at hand.
     #[error(
         "`{key}` is encrypted with the master key {needed}, and this process has {}. Give the right one in AUTOMATE_MASTER_KEY or AUTOMATE_MASTER_KEY_FILE",
-        .have.join(", ")
+        if .have.is_empty() { "none".to_owned() } else { .have.join(", ") }
     )]
     WrongMasterKey {
         /// The secret's key.
@@ -75,7 +79,7 @@ impl SecretStoreError {
             Self::NotFound(_) => "NOT_FOUND",
             Self::Empty(_) => "INVALID_INPUT",
             Self::TooLarge(_) | Self::TooMany => "LIMIT_EXCEEDED",
-            Self::WrongMasterKey { .. } => "WRONG_MASTER_KEY",
+            Self::NoMasterKey | Self::WrongMasterKey { .. } => "WRONG_MASTER_KEY",
             Self::Corrupt(_) => "CORRUPT_ROW",
             Self::Database(_) => "DATABASE_UNAVAILABLE",
         }
@@ -116,6 +120,28 @@ impl DatabaseBackend {
     #[must_use]
     pub fn changes(&self) -> SecretChanges {
         self.changes.clone()
+    }
+
+    /// The ids of the master keys that are needed to read everything that is stored, without those
+    /// that are at hand.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn missing_keys(&self) -> Result<Vec<String>, SecretStoreError> {
+        within(async {
+            let ids = version::Entity::find()
+                .select_only()
+                .column(version::Column::KeyId)
+                .distinct()
+                .filter(version::Column::KeyId.is_not_in(self.keys.ids()))
+                .order_by_asc(version::Column::KeyId)
+                .limit(limits::MASTER_KEYS as u64)
+                .into_tuple()
+                .all(&self.reader)
+                .await?;
+            Ok(ids)
+        })
+        .await
     }
 
     /// Stores a value as a new version and answers with its number, from 1.
@@ -196,23 +222,49 @@ impl DatabaseBackend {
     /// # Errors
     /// [`SecretStoreError::WrongMasterKey`], [`SecretStoreError::Corrupt`], and those of the database.
     pub async fn get(&self, tenant: TenantId, key: &str) -> Result<Option<SecretValue>, SecretStoreError> {
-        let newest = within(async {
+        self.value_of(tenant, key, None).await
+    }
+
+    /// The value of one version of a key; `None` where it never was, or is kept no more.
+    ///
+    /// # Errors
+    /// As [`DatabaseBackend::get`].
+    pub async fn get_version(
+        &self,
+        tenant: TenantId,
+        key: &str,
+        version: u32,
+    ) -> Result<Option<SecretValue>, SecretStoreError> {
+        match i32::try_from(version) {
+            Ok(version) => self.value_of(tenant, key, Some(version)).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn value_of(
+        &self,
+        tenant: TenantId,
+        key: &str,
+        number: Option<i32>,
+    ) -> Result<Option<SecretValue>, SecretStoreError> {
+        let found = within(async {
             let Some(row) = find(&self.reader, tenant, key).await? else { return Ok(None) };
-            let newest = version::Entity::find()
+            let mut query = version::Entity::find()
                 .filter(version::Column::SecretId.eq(row.id))
-                .order_by_desc(version::Column::Version)
-                .one(&self.reader)
-                .await?;
-            Ok(newest.map(|newest| (row.id, newest)))
+                .order_by_desc(version::Column::Version);
+            if let Some(number) = number {
+                query = query.filter(version::Column::Version.eq(number));
+            }
+            Ok(query.one(&self.reader).await?.map(|found| (row.id, found)))
         })
         .await?;
-        let Some((secret, row)) = newest else { return Ok(None) };
+        let Some((secret, row)) = found else { return Ok(None) };
         let Some(master) = self.keys.get(&row.key_id) else {
             let (needed, have) = (row.key_id, self.keys.ids());
             return Err(SecretStoreError::WrongMasterKey { key: key.to_owned(), needed, have });
         };
         // Bound to what was asked for, not to what the row says of itself.
-        let binding = Binding { tenant: tenant.0, secret, version: row.version };
+        let binding = Binding { tenant: tenant.0, secret, version: number.unwrap_or(row.version) };
         let sealed = Sealed { wrapped_key: row.wrapped_key, nonce: row.nonce, ciphertext: row.ciphertext };
         let value = open(master, &binding, &sealed).map_err(|_| SecretStoreError::Corrupt(key.to_owned()))?;
         Ok(Some(SecretValue::new(value.to_string())))
@@ -295,7 +347,7 @@ impl DatabaseBackend {
             }
         };
         let binding = Binding { tenant: tenant.0, secret: secret_id, version: number };
-        let master = self.keys.current();
+        let master = self.keys.current().ok_or(SecretStoreError::NoMasterKey)?;
         let sealed = seal(master, &binding, value.expose_secret())
             .map_err(|_| SecretStoreError::Database("the value cannot be encrypted".to_owned()))?;
         let row = version::Model {
@@ -322,18 +374,33 @@ impl DatabaseBackend {
     }
 }
 
+fn unavailable(key: &str, error: &SecretStoreError) -> SecretError {
+    SecretError::Unavailable { key: key.to_owned(), backend: NAME.to_owned(), reason: error.to_string() }
+}
+
 #[async_trait]
 impl SecretsBackend for DatabaseBackend {
     fn name(&self) -> &str {
-        "database"
+        NAME
     }
 
     async fn get_secret(&self, tenant: TenantId, key: &str) -> Result<Option<SecretValue>, SecretError> {
-        self.get(tenant, key).await.map_err(|error| SecretError::Unavailable {
-            key: key.to_owned(),
-            backend: "database".to_owned(),
-            reason: error.to_string(),
-        })
+        self.get(tenant, key).await.map_err(|error| unavailable(key, &error))
+    }
+
+    fn has_versions(&self) -> bool {
+        true
+    }
+
+    async fn get_version(&self, tenant: TenantId, key: &str, version: u32) -> Result<Option<SecretValue>, SecretError> {
+        Self::get_version(self, tenant, key, version).await.map_err(|error| unavailable(key, &error))
+    }
+
+    async fn health(&self) -> BackendHealth {
+        match self.check().await {
+            Ok(found) => found.into(),
+            Err(error) => BackendHealth::Fail(error.to_string(), "look at the database's own log".to_owned()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tables `secrets` and `secret_versions`.
+//! The tables `secrets` and `secret_versions`, and what is needed of `tenants`.
 #![expect(unreachable_pub, reason = "the derives of sea-orm make public items of these")]
 
 pub(super) mod secret {
@@ -37,6 +37,23 @@ pub(super) mod version {
         pub nonce: Vec<u8>,
         pub ciphertext: Vec<u8>,
         pub created_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod tenant {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "tenants")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub slug: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
