@@ -1,4 +1,5 @@
 //! The system's own models: what the API and the admin show, declared once for both.
 
+pub mod audit;
 pub mod executions;
 pub mod workflows;
