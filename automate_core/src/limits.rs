@@ -58,6 +58,8 @@ pub const TEMPLATE_ITEMS: usize = 100_000;
 pub const TEMPLATE_CHAIN: usize = 200;
 /// Statements (`for`, `if`, `set`, …) of one template.
 pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Bytes of one gzipped piece of a text that a scrubber looks into.
+pub const SCRUBBED_PACKED_BYTES: usize = 256 * 1024;
 /// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
 pub const SCRUBBED_SECRETS: usize = 4_096;
 
