@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod architecture;
+mod audit;
 mod canary;
 mod chaos;
 mod cli;
@@ -10,6 +11,7 @@ mod databases;
 mod engine;
 mod outbox;
 mod readme;
+mod resource;
 mod secrets;
 mod serving;
 mod store;
