@@ -9,6 +9,7 @@ mod cli;
 mod connector_crate;
 mod databases;
 mod engine;
+mod operating;
 mod outbox;
 mod readme;
 mod resource;
