@@ -8,6 +8,7 @@ mod cli;
 mod connector_crate;
 mod databases;
 mod engine;
+mod llm;
 mod outbox;
 mod readme;
 mod secrets;
