@@ -10,6 +10,7 @@ mod connector_crate;
 mod databases;
 mod engine;
 mod operating;
+mod llm;
 mod outbox;
 mod readme;
 mod resource;
