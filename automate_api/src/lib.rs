@@ -21,5 +21,5 @@ pub mod v1;
 
 pub use correlation::CorrelationId;
 pub use problem::{FieldError, Problem};
-pub use router::router;
+pub use router::{router, router_with};
 pub use state::{ApiSettings, ApiState, MetricsAccess};

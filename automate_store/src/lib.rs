@@ -10,6 +10,7 @@ pub mod db;
 pub mod engine_store;
 pub mod error;
 pub mod idempotency;
+pub mod models;
 pub mod outbox;
 pub mod resource;
 

@@ -44,6 +44,6 @@ pub use sse::StreamEvent;
 pub use throttle::{Decision, Limit, RateLimiter, Throttle, ThrottleBy};
 pub use views::{BaseApiView, BaseViewSet, IntoView, ViewGroup, Views};
 
-pub(crate) use call::{invalid, no_tenant};
+pub(crate) use call::no_tenant;
 pub(crate) use conditions::is_known;
 pub(crate) use sse::Events;

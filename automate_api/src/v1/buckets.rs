@@ -26,9 +26,9 @@ struct Bucket {
 impl LocalBuckets {
     fn take_at(&self, key: &str, limit: &Limit, now: Instant) -> Decision {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= limits::RATE_BUCKETS && !buckets.contains_key(key) {
+        if buckets.len() >= limits::LOCAL_BUCKETS && !buckets.contains_key(key) {
             buckets.retain(|_, bucket| bucket.full > now);
-            if buckets.len() >= limits::RATE_BUCKETS {
+            if buckets.len() >= limits::LOCAL_BUCKETS {
                 // Somebody has more addresses than there are buckets. Forgetting them is fairer than
                 // refusing everybody.
                 buckets.clear();
@@ -94,9 +94,9 @@ mod tests {
         let buckets = LocalBuckets::default();
         let limit = Limit::per_minute(60);
         let now = Instant::now();
-        for n in 0..limits::RATE_BUCKETS + 10 {
+        for n in 0..limits::LOCAL_BUCKETS + 10 {
             buckets.take_at(&n.to_string(), &limit, now);
         }
-        assert!(buckets.buckets.lock().unwrap().len() <= limits::RATE_BUCKETS);
+        assert!(buckets.buckets.lock().unwrap().len() <= limits::LOCAL_BUCKETS);
     }
 }

@@ -118,21 +118,15 @@ impl HeldKey {
     ///
     /// # Errors
     /// Those of the database, and `Conflict` where the key is not held any more.
-    pub(crate) async fn complete_in(&self, txn: &DatabaseTransaction, reply: &Reply) -> Result<(), StoreError> {
-        self.keys.complete_in(txn, &self.claimed, kept(reply)).await
+    pub(crate) async fn complete_in(&self, txn: &DatabaseTransaction, answer: KeptAnswer) -> Result<(), StoreError> {
+        self.keys.complete_in(txn, &self.claimed, answer).await
     }
 
     /// Keeps the answer, or gives the key up where there was none.
-    pub(crate) async fn end(self, result: &Result<Reply, Problem>) {
-        let done = match result {
-            Ok(reply) => self.keys.complete(self.claimed, kept(reply)).await,
-            Err(problem)
-                if !problem.status().is_server_error() && problem.status() != StatusCode::TOO_MANY_REQUESTS =>
-            {
-                self.keys.complete(self.claimed, kept_problem(problem)).await
-            }
-            // Nothing was done, as far as is known; the request may be repeated.
-            Err(_) => self.keys.release(self.claimed).await,
+    pub(crate) async fn end(self, ended: Ended) {
+        let done = match ended {
+            Ended::Answered(answer) => self.keys.complete(self.claimed, answer).await,
+            Ended::Undone => self.keys.release(self.claimed).await,
         };
         if let Err(error) = done {
             tracing::warn!(%error, "the answer to a request was not kept for its repetition");
@@ -140,7 +134,31 @@ impl HeldKey {
     }
 }
 
-fn kept(reply: &Reply) -> KeptAnswer {
+/// How a request with a key ended.
+pub(crate) enum Ended {
+    /// With an answer that a repetition gets too.
+    Answered(KeptAnswer),
+    /// Nothing was done, as far as is known; it may be repeated.
+    Undone,
+}
+
+impl Ended {
+    /// Of a result.
+    pub(crate) fn of(result: &Result<Reply, Problem>) -> Self {
+        match result {
+            Ok(reply) => Self::Answered(kept(reply)),
+            Err(problem)
+                if !problem.status().is_server_error() && problem.status() != StatusCode::TOO_MANY_REQUESTS =>
+            {
+                Self::Answered(kept_problem(problem))
+            }
+            Err(_) => Self::Undone,
+        }
+    }
+}
+
+/// An answer as it is kept.
+pub(crate) fn kept(reply: &Reply) -> KeptAnswer {
     let body = match &reply.body {
         _ if reply.confidential => None,
         ReplyBody::Empty => Some(Vec::new()),

@@ -16,8 +16,6 @@ use utoipa::openapi::{Content, Info, OpenApi, Paths, Ref, Required};
 use super::base::{Operation, Parameter, Views};
 use super::{PREFIX, root};
 
-pub(super) use answers::problems;
-
 const ABOUT: &str = "Durable workflows over HTTP.\n\n\
 **Who you are**: send `Authorization: Bearer aut_…` with an API token, or the session of the admin with its \
 CSRF token. Tokens have scopes; each operation names the one that it needs.\n\n\

@@ -15,7 +15,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use tracing::Instrument;
 
 use super::base::{Call, IfMatch, Operation, Reply, is_known};
-use super::idempotency::{self, Held};
+use super::idempotency::{self, Ended, Held};
 use super::state::ApiV1;
 use crate::Problem;
 use crate::correlation::CorrelationId;
@@ -134,7 +134,8 @@ async fn work(operation: &Arc<Operation>, call: Call) -> Result<Reply, Problem> 
             Err(Problem::internal())
         });
         if let Some(held) = held {
-            held.end(&result).await;
+            let ended = Ended::of(&result);
+            held.end(ended).await;
         }
         result
     };

@@ -1,6 +1,6 @@
 //! What the resource service says, as the client is told.
 
-use automate_store::resource::{FieldProblem, ResourceError};
+use automate_store::resource::{FieldProblem, ResourceError, codes};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::{FieldError, Problem};
@@ -17,7 +17,9 @@ impl From<ResourceError> for Problem {
                     .with_errors(told(faults))
             }
             // What is not taken at all is a mistake about the interface, not about a value.
-            ResourceError::Invalid(faults) if faults.iter().any(|fault| fault.code == "UNKNOWN_FIELD") => {
+            ResourceError::Invalid(faults)
+                if faults.iter().any(|fault| matches!(fault.code, codes::UNKNOWN_FIELD | codes::READ_ONLY)) =>
+            {
                 Self::new(StatusCode::BAD_REQUEST, "UNKNOWN_FIELD", "the body has a member that is not taken")
                     .with_errors(told(faults))
             }

@@ -21,6 +21,7 @@ use super::reply::Reply;
 use super::shape::Shape;
 use crate::Problem;
 use crate::v1::PREFIX;
+use crate::v1::idempotency::kept;
 
 /// A model, its view set without its type, and its shapes.
 struct Face {
@@ -182,7 +183,8 @@ async fn create_row(face: Arc<Face>, hooks: Arc<dyn ResourceHooks>, call: Call) 
             Err(problem) => return Ok(Err(problem)),
         };
         if let Some(held) = &call.held {
-            held.complete_in(&txn, &reply).await?;
+            let answer = kept(&reply);
+            held.complete_in(&txn, answer).await?;
         }
         txn.commit().await.map_err(automate_store::error::store_error)?;
         Ok(Ok(reply))

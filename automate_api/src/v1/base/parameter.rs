@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::shape::Shape;
 
 /// What a parameter takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub enum ParameterKind {
     /// A UUID.
     Uuid,
@@ -48,7 +48,7 @@ pub enum ParameterKind {
 }
 
 /// A parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Parameter {
     /// Its name.
     pub name: Cow<'static, str>,
@@ -58,6 +58,12 @@ pub struct Parameter {
     pub required: bool,
     /// What it means.
     pub description: Cow<'static, str>,
+}
+
+impl std::fmt::Debug for Parameter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Parameter({})", self.name)
+    }
 }
 
 impl Parameter {
@@ -183,7 +189,7 @@ impl Parameter {
         };
         let one = Schema::Object(object.build());
         if self.is_list() {
-            return RefOr::T(Schema::Array(Array::builder().items(one).min_items(Some(1)).build()));
+            return RefOr::T(Schema::Array(Array::builder().items(RefOr::T(one)).min_items(Some(1)).build()));
         }
         RefOr::T(one)
     }
