@@ -71,6 +71,10 @@ id! {
     GroupId;
     /// An API token.
     TokenId;
+    /// One signal that was sent to an execution.
+    SignalId;
+    /// One operation over many executions.
+    BulkId;
 }
 
 impl TenantId {

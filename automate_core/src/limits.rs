@@ -159,6 +159,29 @@ pub const STARTS_PER_EVENT: usize = 1_000;
 /// How deep events that come from executions may start further executions.
 pub const EVENT_CHAIN_DEPTH: u32 = 16;
 
+/// Signals that one execution may be sent over its life.
+pub const SIGNALS_PER_EXECUTION: i32 = 256;
+/// Bytes of a signal's payload as JSON.
+pub const SIGNAL_BYTES: usize = 256 * 1024;
+/// Bytes of a signal's dedupe key and of the word for its sender.
+pub const SIGNAL_KEY_BYTES: usize = 256;
+/// Ready items that are counted before an execution in the queue.
+pub const QUEUE_PLACES: u64 = 10_000;
+/// Executions of one bulk operation.
+pub const BULK_EXECUTIONS: u64 = 100_000;
+/// Executions that a selection may name by their ids.
+pub const BULK_IDS: usize = 1_000;
+/// Executions that the preview of a bulk operation shows.
+pub const BULK_SAMPLE: usize = 10;
+/// Executions whose steps the preview of a bulk operation looks at.
+pub const BULK_LOOKED_AT: u64 = 1_000;
+/// Executions a second of a bulk operation that names no rate.
+pub const BULK_RATE: u32 = 20;
+/// The highest rate that a bulk operation may ask for.
+pub const BULK_RATE_MAX: u32 = 1_000;
+/// Executions that a worker reads of a bulk operation at a time.
+pub const BULK_PAGE: usize = 100;
+
 /// Headers of a request.
 pub const HEADER_COUNT: usize = 100;
 /// Bytes of all headers of a request, names and values.
@@ -386,3 +409,9 @@ pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
 pub const STREAM_RETRY: Duration = Duration::from_secs(2);
 /// How long a stream stays open; the client opens it again then.
 pub const STREAM_TIME: Duration = Duration::from_secs(3600);
+/// Rows of a fixture that are read at once.
+pub const FIXTURE_PAGE: usize = 500;
+/// How long loading a fixture may take.
+pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
+/// Bytes of a fixture.
+pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;

@@ -74,6 +74,7 @@ fn accept(trigger: &TriggerRecord) -> Accept {
             correlation_id: id.to_string(),
             parent_id: None,
             replay_of: None,
+            adopted: Vec::new(),
             event_id: None,
             created_at: now,
             lease: Some(NewLease { owner: "probe".to_owned(), lease: Duration::from_secs(60) }),

@@ -1,6 +1,6 @@
 //! What a command answers when it did not do its work, and the exit code for it.
 
-use automate_core::runtime::{IntakeError, PublishError};
+use automate_core::runtime::{IntakeError, OperateError, PublishError};
 use automate_core::store::StoreError;
 
 use automate_governance::secrets::SecretStoreError;
@@ -105,6 +105,20 @@ impl From<IntakeError> for CliError {
             | IntakeError::Trigger { .. }
             | IntakeError::Refused(_) => Self::failed(error.to_string()),
         }
+    }
+}
+
+impl From<OperateError> for CliError {
+    fn from(error: OperateError) -> Self {
+        let hint = match error {
+            OperateError::Intake(error) => return error.into(),
+            OperateError::Store(error) => return error.into(),
+            OperateError::NotEnded { id, .. } => Some(format!("`automate executions cancel {id}` ends it")),
+            OperateError::Ended { id, .. } => Some(format!("`automate executions replay {id}` runs it again")),
+            OperateError::Step(_) => Some("`automate executions show ID` has the paths of the steps".to_owned()),
+            OperateError::InvalidSignal(_) | OperateError::SignalsFull(_) | OperateError::InvalidBulk(_) => None,
+        };
+        Self::Failed { message: error.to_string(), hint }
     }
 }
 

@@ -63,6 +63,7 @@ pub fn start() -> NewExecution {
         correlation_id: "c-1".to_owned(),
         parent_id: None,
         replay_of: None,
+        adopted: Vec::new(),
         event_id: None,
         created_at: clock::now(),
         lease: None,

@@ -1,5 +1,6 @@
 mod conformance;
 mod http;
+mod llm;
 
 use std::sync::Arc;
 

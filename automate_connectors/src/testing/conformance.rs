@@ -260,6 +260,9 @@ impl Kit {
             let gone = TestBed { server: other, registry, log };
             let error = self.expect_error(self.run(&gone, &case.action, input, Duration::from_secs(5)).await);
             assert_eq!(error.code, ErrorCode::TransientNetwork, "`{}` with nobody there: {error}", case.action);
+            // Otherwise the engine would have to take the outcome for unknown.
+            let sent = error.details.as_ref().and_then(|details| details.get("sent")).and_then(Value::as_bool);
+            assert!(!once || sent == Some(false), "`{}` does not say that nothing was sent: {error}", case.action);
         }
     }
 

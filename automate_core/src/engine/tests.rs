@@ -1,5 +1,7 @@
 //! The machine, driven by hand: documents in, commands and states out.
 
+mod signals;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

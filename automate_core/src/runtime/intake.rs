@@ -4,6 +4,8 @@ mod accepting;
 mod by_hand;
 mod error;
 
+pub(super) use by_hand::ByHand;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,15 +14,14 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Engine;
+use super::about::About;
 use super::begin::EventView;
 use super::definitions::{Definition, DefinitionError};
-use super::run::About;
 use crate::document::definition::{Trigger, Verify};
 use crate::engine::CompiledTrigger;
 use crate::expr::Context;
-use crate::ids::{EventId, ExecutionId, OutboxId, TenantId};
+use crate::ids::{EventId, ExecutionId, TenantId};
 use crate::limits;
-use crate::outbox::DEFAULT_PRIORITY;
 use crate::store::{
     Accept, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewWebhookRequest, StoreError, TriggerRecord,
 };
@@ -388,28 +389,6 @@ impl Engine {
             starts.push(Start { definition, context: context.clone(), about, new, input: None, permit: None });
         }
         Ok(starts)
-    }
-
-    fn new_execution(&self, version: i32, correlation_id: String, trigger: &Value) -> NewExecution {
-        NewExecution {
-            id: ExecutionId::new(),
-            outbox_id: OutboxId::new(),
-            workflow_id: crate::ids::WorkflowId(uuid::Uuid::nil()),
-            workflow: String::new(),
-            version_id: crate::ids::VersionId(uuid::Uuid::nil()),
-            version,
-            trigger_id: None,
-            trigger: trigger.to_string().into(),
-            dedupe_key: None,
-            input: None,
-            priority: DEFAULT_PRIORITY,
-            correlation_id,
-            event_id: None,
-            parent_id: None,
-            replay_of: None,
-            created_at: self.ports().clock.now(),
-            lease: None,
-        }
     }
 }
 
