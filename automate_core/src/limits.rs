@@ -282,6 +282,8 @@ pub const USAGE_AGE: Duration = Duration::from_secs(1);
 pub const POLICIES_KEPT: usize = 10_000;
 /// Refusals of policies that wait to be audited.
 pub const POLICY_REFUSALS: usize = 256;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
 /// How long a process keeps tokens that it drew out of a shared bucket, and a bucket nobody asks for.
 pub const RATE_BUCKET_IDLE: Duration = Duration::from_secs(60);
 
