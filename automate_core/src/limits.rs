@@ -58,6 +58,8 @@ pub const TEMPLATE_ITEMS: usize = 100_000;
 pub const TEMPLATE_CHAIN: usize = 200;
 /// Statements (`for`, `if`, `set`, …) of one template.
 pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Bytes of one gzipped piece of a text that a scrubber looks into.
+pub const SCRUBBED_PACKED_BYTES: usize = 256 * 1024;
 /// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
 pub const SCRUBBED_SECRETS: usize = 4_096;
 
@@ -284,6 +286,8 @@ pub const USAGE_DAYS: u64 = 30;
 pub const POLICIES_KEPT: usize = 10_000;
 /// Refusals of policies that wait to be audited.
 pub const POLICY_REFUSALS: usize = 256;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
 /// How long a process keeps tokens that it drew out of a shared bucket, and a bucket nobody asks for.
 pub const RATE_BUCKET_IDLE: Duration = Duration::from_secs(60);
 
@@ -427,3 +431,5 @@ pub const FIXTURE_PAGE: usize = 500;
 pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
 /// Bytes of a fixture.
 pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
