@@ -415,3 +415,5 @@ pub const FIXTURE_PAGE: usize = 500;
 pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
 /// Bytes of a fixture.
 pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
