@@ -36,7 +36,7 @@ pub mod prelude {
         ActionContext, ActionSpec, Connection, ConnectionField, ConnectionSpec, Connector, ConnectorError, TriggerSpec,
     };
     pub use automate_connectors::provider::{
-        Budget, BudgetError, Capability, ChatAnswer, ChatRequest, ChatSink, Message, MessageRole, Provider,
+        Budget, BudgetError, Capability, ChatAnswer, ChatRequest, ChatSink, FinishReason, Message, MessageRole, Provider,
         ProviderContext, Reservation, Spend,
     };
     pub use automate_connectors::{

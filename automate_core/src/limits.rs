@@ -58,6 +58,8 @@ pub const TEMPLATE_ITEMS: usize = 100_000;
 pub const TEMPLATE_CHAIN: usize = 200;
 /// Statements (`for`, `if`, `set`, …) of one template.
 pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Bytes of one gzipped piece of a text that a scrubber looks into.
+pub const SCRUBBED_PACKED_BYTES: usize = 256 * 1024;
 /// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
 pub const SCRUBBED_SECRETS: usize = 4_096;
 
@@ -403,6 +405,8 @@ pub const IDEMPOTENCY_LOST: Duration = Duration::from_secs(300);
 pub const IDEMPOTENCY_PURGE: i64 = 1_000;
 /// Bytes of an answer that is kept for repeated requests; of a longer one, only that it was given.
 pub const IDEMPOTENT_ANSWER_BYTES: usize = 1024 * 1024;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
 /// Token buckets of a process that has them to itself.
 pub const LOCAL_BUCKETS: usize = 100_000;
 /// Open streams of server-sent events.
@@ -421,3 +425,5 @@ pub const FIXTURE_PAGE: usize = 500;
 pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
 /// Bytes of a fixture.
 pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;

@@ -16,6 +16,7 @@ mod error;
 mod grants;
 mod groups;
 mod login;
+pub mod oidc;
 mod password;
 mod random;
 mod request;

@@ -4,6 +4,7 @@
 //! after the other: the row in `audit_heads` is locked. On SQLite there is one writer anyway.
 
 mod around;
+mod resign;
 mod verify;
 
 use automate_core::audit::{AuditEntry, AuditRow, GENESIS};
@@ -132,16 +133,6 @@ impl AuditLog {
         self.db.run(work).await
     }
 
-    /// Signs the ends of all chains with the current key: for when a new key was put in front. Only
-    /// an end that one of the keys verifies is signed; the others stay as they are, and
-    /// [`AuditLog::verify`] tells of them. Answers with how many were signed anew.
-    ///
-    /// # Errors
-    /// Those of the database. Calling it again does the rest.
-    pub async fn resign(&self) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
     async fn head<C: ConnectionTrait>(&self, txn: &C, tenant: TenantId) -> Result<Option<(i64, [u8; 32])>, StoreError> {
         let backend = txn.get_database_backend();
         let lock = if backend == DbBackend::Postgres { " FOR UPDATE" } else { "" };
@@ -187,7 +178,7 @@ fn row_of(entry: AuditEntry, seq: i64) -> AuditRow {
         object_type: text(entry.object_type),
         object_id: text(entry.object_id),
         outcome: entry.outcome.as_str().to_owned(),
-        changes: changes.replace("\\u0000", ""),
+        changes,
         correlation_id: text(entry.origin.correlation_id),
         address: text(entry.origin.address),
         agent: text(entry.origin.agent),

@@ -120,6 +120,7 @@ fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Sett
     let env = env.iter().filter(|(name, _)| allowed.contains(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
     let days = u64::from(config.history.retention_days);
     Settings {
+        owner: owner(),
         concurrency: match role {
             Role::Worker => config.worker.concurrency,
             Role::Accept | Role::Tool => 0,
@@ -134,6 +135,17 @@ fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Sett
         retention: (days > 0).then(|| Duration::from_secs(days * 24 * 3_600)),
         ..Settings::default()
     }
+}
+
+/// The name under which this process holds leases, so that people can tell where it runs: machine,
+/// process id, and what tells two starts with the same process id apart.
+fn owner() -> String {
+    let host =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let host: String =
+        host.unwrap_or_default().trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(63).collect();
+    let host = if host.is_empty() { "automate".to_owned() } else { host };
+    format!("{host}-{}-{}", std::process::id(), automate_core::ids::new_v7().simple())
 }
 
 /// Where this installation itself can be reached, as far as the configuration says so in numbers: a

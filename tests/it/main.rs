@@ -2,14 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod architecture;
+mod audit;
 mod canary;
 mod chaos;
 mod cli;
 mod connector_crate;
 mod databases;
 mod engine;
+mod operating;
+mod llm;
 mod outbox;
 mod readme;
+mod resource;
 mod secrets;
 mod serving;
 mod store;

@@ -335,6 +335,24 @@ fn g7_a_time_out_of_a_once_action_is_an_unknown_outcome_but_a_refused_connection
 }
 
 #[test]
+fn g7_a_gateway_without_an_answer_leaves_a_once_action_open_and_another_5xx_does_not() {
+    for (status, expected) in [
+        (502, StepStatus::OutcomeUnknown),
+        (504, StepStatus::OutcomeUnknown),
+        (500, StepStatus::Waiting),
+        (503, StepStatus::Waiting),
+    ] {
+        let mut b = Bench::new("steps:\n  - {id: a, uses: once.x}\n  - {id: b, needs: [], uses: idem.x}");
+        b.begun(Happening::Begin);
+        let error = StepError::new(ErrorCode::Upstream5xx, "no").with_details(json!({ "status": status }));
+        for node in 0..2 {
+            b.begun(Happening::ActionFailed { node, error: error.clone(), draw: 0.0 });
+        }
+        assert_eq!((b.status("a"), b.status("b")), (expected, StepStatus::Waiting), "{status}");
+    }
+}
+
+#[test]
 fn g5_an_idempotent_action_is_repeated_after_a_crash_with_the_same_key_and_attempt() {
     let mut b = Bench::new("steps:\n  - {id: a, uses: idem.x}");
     b.begun(Happening::Begin);

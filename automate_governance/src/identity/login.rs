@@ -278,7 +278,7 @@ impl Identity {
     }
 
     /// Notes that the password was right, for the second step.
-    async fn ticket(&self, proved: Proved, next: String) -> Result<Zeroizing<String>, AuthError> {
+    pub(crate) async fn ticket(&self, proved: Proved, next: String) -> Result<Zeroizing<String>, AuthError> {
         let ticket = random::text(SECRET_CHARS);
         let (hash, now) = (digest(&ticket).to_vec(), self.now());
         let stored = self

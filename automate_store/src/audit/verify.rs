@@ -1,12 +1,13 @@
 //! Whether the audit log is what was written.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use automate_core::audit::{AuditRow, GENESIS};
 use automate_core::ids::TenantId;
 use automate_core::limits;
 use automate_core::store::StoreError;
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
@@ -77,11 +78,17 @@ pub struct AuditReport {
 }
 
 /// The end of a chain as stored.
-struct Head {
-    seq: i64,
-    hash: Vec<u8>,
-    key_id: String,
-    mac: Vec<u8>,
+pub(super) struct Head {
+    pub(super) seq: i64,
+    pub(super) hash: Vec<u8>,
+    pub(super) key_id: String,
+    pub(super) mac: Vec<u8>,
+}
+
+/// What is stored at a place; what of it cannot be read was written by nobody of us.
+struct Entry {
+    seq: Option<i64>,
+    stored: Option<Stored>,
 }
 
 /// A stored row with its stored hash.
@@ -119,133 +126,99 @@ impl AuditLog {
 
     async fn verify_all(&self, only: Option<TenantId>) -> Result<AuditReport, StoreError> {
         let mut report = AuditReport::default();
-        let mut heads = self.heads().await?;
-        for tenant in self.tenants().await? {
-            heads.entry(tenant).or_insert(None);
-        }
-        for (tenant, head) in heads {
+        for tenant in self.chains().await? {
             if only.is_none_or(|only| only == tenant) {
-                self.verify_chain(tenant, head, &mut report).await?;
+                self.verify_chain(tenant, &mut report).await?;
             }
         }
         Ok(report)
     }
 
-    async fn verify_chain(
-        &self,
-        tenant: TenantId,
-        head: Option<Head>,
-        report: &mut AuditReport,
-    ) -> Result<(), StoreError> {
-        let finding = |seq, id, trouble, message: String| AuditFinding { tenant, seq, id, trouble, message };
-        let mut found = Vec::new();
-        let (mut previous, mut last) = (GENESIS, 0_i64);
-        loop {
-            let page = self.page(tenant, last).await?;
-            let Some(end) = page.last().map(|stored| stored.row.seq) else { break };
-            for Stored { row, hash } in &page {
-                report.entries += 1;
-                let id = Some(row.id);
-                if row.seq > last + 1 {
-                    let (from, to) = (last + 1, row.seq - 1);
-                    let message = format!("{} missing here", entries(from, to));
-                    found.push(finding(from, None, AuditTrouble::Missing, message));
+    async fn verify_chain(&self, tenant: TenantId, report: &mut AuditReport) -> Result<(), StoreError> {
+        let mut chain = Chain { tenant, previous: GENESIS, last: 0, found: Vec::new() };
+        // From below the first place: nothing belongs there, and what is there is to be found.
+        let mut after = i64::MIN;
+        let head = loop {
+            let before = after;
+            loop {
+                let page = self.page(tenant, after).await?;
+                report.entries += page.len() as u64;
+                let Some(end) = page.last() else { break };
+                let end = end.seq;
+                page.into_iter().for_each(|entry| chain.follow(entry));
+                match end {
+                    Some(end) => after = end,
+                    // A place that cannot be read sorts behind all others; there is nothing to go on from.
+                    None => break,
                 }
-                if row.seq == last + 1 && row.hash(&previous).as_slice() != hash.as_slice() {
-                    let message = format!(
-                        "{} ({}) was altered, moved or put in: it does not follow from entry {last}",
-                        row.id, row.action
-                    );
-                    found.push(finding(row.seq, id, AuditTrouble::Altered, message));
-                }
-                last = row.seq;
-                // From the stored hash, so that one finding does not make findings of all that follow.
-                previous = hash.as_slice().try_into().unwrap_or(GENESIS);
             }
-            last = end;
-        }
+            // The end is read after the entries: what others append meanwhile is behind both.
+            let head = head(self.db.orm_reader(), tenant, false).await?;
+            let appended = head.as_ref().is_some_and(|head| head.seq > chain.last);
+            if !appended || after == before {
+                break head;
+            }
+        };
         match head {
-            None if last > 0 => {
-                found.push(finding(last, None, AuditTrouble::NoEnd, "the end of the chain is gone".to_owned()))
+            None if chain.last > 0 || !chain.found.is_empty() => {
+                chain.find(chain.last, None, AuditTrouble::NoEnd, "the end of the chain is gone".to_owned());
             }
             None => {}
             Some(head) => {
-                let hash: [u8; 32] = head.hash.as_slice().try_into().unwrap_or(GENESIS);
-                match self.keys.iter().position(|key| key.id == head.key_id) {
-                    None => found.push(finding(
-                        head.seq,
-                        None,
-                        AuditTrouble::NoEnd,
-                        format!(
-                            "the end of the chain is signed with key `{}`, which this installation lacks",
-                            head.key_id
-                        ),
-                    )),
-                    Some(key) if !bool::from(self.mac(key, tenant, head.seq, &hash).ct_eq(&head.mac)) => {
-                        found.push(finding(
-                            head.seq,
-                            None,
-                            AuditTrouble::Forged,
-                            "the end of the chain was not written by this installation".to_owned(),
-                        ))
-                    }
-                    Some(_) if head.seq > last => found.push(finding(
-                        last + 1,
-                        None,
-                        AuditTrouble::Missing,
-                        format!("{} missing at the end", entries(last + 1, head.seq)),
-                    )),
-                    Some(_) if head.seq < last => found.push(finding(
-                        head.seq + 1,
-                        None,
-                        AuditTrouble::Inserted,
-                        format!("{} put in behind the end", entries(head.seq + 1, last)),
-                    )),
-                    Some(_) if last > 0 && previous != hash => found.push(finding(
-                        last,
-                        None,
-                        AuditTrouble::Altered,
-                        "the last entry is not the one that was written".to_owned(),
-                    )),
-                    Some(_) => {}
-                }
+                self.verify_end(&mut chain, &head);
                 report.heads.push(ChainHead { tenant, seq: head.seq, hash: hex::encode(&head.hash) });
             }
         }
-        found.truncate(limits::AUDIT_FINDINGS);
-        report.findings.append(&mut found);
+        report.findings.append(&mut chain.found);
         Ok(())
     }
 
-    async fn heads(&self) -> Result<BTreeMap<TenantId, Option<Head>>, StoreError> {
-        let orm = self.db.orm_reader();
-        let sql = "SELECT tenant_id, seq, hash, key_id, mac FROM audit_heads";
-        let rows =
-            orm.query_all_raw(Statement::from_string(orm.get_database_backend(), sql)).await.map_err(store_error)?;
-        rows.iter()
-            .map(|row| {
-                let tenant: Uuid = get(row, "tenant_id")?;
-                let head = Head {
-                    seq: get(row, "seq")?,
-                    hash: get(row, "hash")?,
-                    key_id: get(row, "key_id")?,
-                    mac: get(row, "mac")?,
-                };
-                Ok((TenantId(tenant), Some(head)))
-            })
-            .collect()
+    fn verify_end(&self, chain: &mut Chain, head: &Head) {
+        let (tenant, last) = (chain.tenant, chain.last);
+        let hash: [u8; 32] = head.hash.as_slice().try_into().unwrap_or(GENESIS);
+        let Some(key) = self.keys.iter().position(|key| key.id == head.key_id) else {
+            let message =
+                format!("the end of the chain is signed with key `{}`, which this installation lacks", head.key_id);
+            return chain.find(head.seq, None, AuditTrouble::NoEnd, message);
+        };
+        if !bool::from(self.mac(key, tenant, head.seq, &hash).ct_eq(&head.mac)) {
+            let message = "the end of the chain was not written by this installation".to_owned();
+            chain.find(head.seq, None, AuditTrouble::Forged, message);
+        } else if head.seq > last {
+            let message = format!("{} missing at the end", entries(last + 1, head.seq));
+            chain.find(last + 1, None, AuditTrouble::Missing, message);
+        } else if head.seq < last {
+            let message = format!("{} put in behind the end", entries(head.seq + 1, last));
+            chain.find(head.seq + 1, None, AuditTrouble::Inserted, message);
+        } else if last > 0 && chain.previous != hash {
+            let message = "the last entry is not the one that was written".to_owned();
+            chain.find(last, None, AuditTrouble::Altered, message);
+        }
     }
 
-    async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+    /// Whose chains there are: of ends without entries, and of entries without an end.
+    pub(super) async fn chains(&self) -> Result<Vec<TenantId>, StoreError> {
         let orm = self.db.orm_reader();
-        // Whoever deleted the end of a chain may have left its entries.
-        let sql = "SELECT DISTINCT tenant_id FROM audit_log";
-        let rows =
-            orm.query_all_raw(Statement::from_string(orm.get_database_backend(), sql)).await.map_err(store_error)?;
-        rows.iter().map(|row| Ok(TenantId(get(row, "tenant_id")?))).collect()
+        let mut chains = BTreeSet::new();
+        for table in ["audit_heads", "audit_log"] {
+            let mut last: Option<Uuid> = None;
+            // One look into the index for each tenant; DISTINCT would read every entry.
+            loop {
+                let mut select = Query::select();
+                select.column("tenant_id").from(table).order_by("tenant_id", Order::Asc).limit(1);
+                if let Some(last) = last {
+                    select.and_where(Expr::col("tenant_id").gt(last));
+                }
+                let Some(row) = orm.query_one(&select).await.map_err(store_error)? else { break };
+                let tenant: Uuid = get(&row, "tenant_id")?;
+                chains.insert(TenantId(tenant));
+                last = Some(tenant);
+            }
+        }
+        Ok(chains.into_iter().collect())
     }
 
-    async fn page(&self, tenant: TenantId, after: i64) -> Result<Vec<Stored>, StoreError> {
+    async fn page(&self, tenant: TenantId, after: i64) -> Result<Vec<Entry>, StoreError> {
         let orm = self.db.orm_reader();
         let sql = format!(
             "SELECT id, seq, at, actor_kind, actor_id, actor, action, object_type, object_id, outcome, changes, \
@@ -255,7 +228,70 @@ impl AuditLog {
         let statement =
             Statement::from_sql_and_values(orm.get_database_backend(), &sql, vec![tenant.0.into(), after.into()]);
         let rows = orm.query_all_raw(statement).await.map_err(store_error)?;
-        rows.iter().map(|row| stored(tenant, row)).collect()
+        Ok(rows.iter().map(|row| Entry { seq: get(row, "seq").ok(), stored: stored(tenant, row).ok() }).collect())
+    }
+}
+
+/// The end of a chain, locked where whoever asks will change it.
+pub(super) async fn head<C: ConnectionTrait>(db: &C, tenant: TenantId, lock: bool) -> Result<Option<Head>, StoreError> {
+    let lock = if lock { " FOR UPDATE" } else { "" };
+    let sql = format!("SELECT seq, hash, key_id, mac FROM audit_heads WHERE tenant_id = $1{lock}");
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), &sql, vec![tenant.0.into()]);
+    let Some(row) = db.query_one_raw(statement).await.map_err(store_error)? else { return Ok(None) };
+    Ok(Some(Head {
+        seq: get(&row, "seq")?,
+        hash: get(&row, "hash")?,
+        key_id: get(&row, "key_id")?,
+        mac: get(&row, "mac")?,
+    }))
+}
+
+/// A chain as far as it was followed.
+struct Chain {
+    tenant: TenantId,
+    previous: [u8; 32],
+    last: i64,
+    found: Vec<AuditFinding>,
+}
+
+impl Chain {
+    fn find(&mut self, seq: i64, id: Option<Uuid>, trouble: AuditTrouble, message: String) {
+        if self.found.len() < limits::AUDIT_FINDINGS {
+            self.found.push(AuditFinding { tenant: self.tenant, seq, id, trouble, message });
+        }
+    }
+
+    fn follow(&mut self, entry: Entry) {
+        let next = self.last + 1;
+        let Some(seq) = entry.seq else {
+            let message = "an entry whose place cannot be read was altered".to_owned();
+            return self.find(next, None, AuditTrouble::Altered, message);
+        };
+        let id = entry.stored.as_ref().map(|stored| stored.row.id);
+        if seq < next {
+            let message = format!("an entry was put in at {seq}, where there is another or none belongs");
+            return self.find(seq, id, AuditTrouble::Inserted, message);
+        }
+        if seq > next {
+            self.find(next, None, AuditTrouble::Missing, format!("{} missing here", entries(next, seq - 1)));
+        }
+        self.last = seq;
+        let Some(Stored { row, hash }) = entry.stored else {
+            // What follows is then checked from nothing, and found too.
+            self.previous = GENESIS;
+            return self.find(seq, None, AuditTrouble::Altered, format!("entry {seq} was altered: it cannot be read"));
+        };
+        if seq == next && row.hash(&self.previous).as_slice() != hash.as_slice() {
+            let message = format!(
+                "{} ({}) was altered, moved or put in: it does not follow from entry {}",
+                row.id,
+                row.action,
+                next - 1
+            );
+            self.find(seq, id, AuditTrouble::Altered, message);
+        }
+        // From the stored hash, so that one finding does not make findings of all that follow.
+        self.previous = hash.as_slice().try_into().unwrap_or(GENESIS);
     }
 }
 
