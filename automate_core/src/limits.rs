@@ -259,6 +259,10 @@ pub const OUTBOX_KIND_BYTES: usize = 128;
 pub const OUTBOX_KEY_BYTES: usize = 1_024;
 /// Bytes of an item's payload as JSON.
 pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Items of a tenant that are counted; further ones are not.
+pub const COUNTED_ITEMS: u64 = 100_000;
+/// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
+pub const COUNTED_EXECUTIONS: u64 = 20_000;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 
