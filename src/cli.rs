@@ -17,6 +17,8 @@ mod secrets;
 mod serve;
 mod shape;
 mod timeline;
+mod token;
+mod users;
 mod worker;
 mod workflow;
 
@@ -87,6 +89,15 @@ enum Command {
     /// Looks into the audit log and checks that nobody changed it
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Makes a user who may do everything
+    #[command(name = "createsuperuser")]
+    CreateSuperuser(users::CreateSuperuserArgs),
+    /// Gives a user a new password
+    #[command(name = "changepassword")]
+    ChangePassword(users::ChangePasswordArgs),
+    /// Makes, lists and takes back API tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Shows the connectors that are linked in, and their actions
     #[command(subcommand)]
     Connectors(connectors::ConnectorsCommand),
@@ -186,6 +197,9 @@ async fn perform(context: Context, command: Command) -> Result<(), CliError> {
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Secrets(command) => secrets::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
+        Command::CreateSuperuser(args) => users::create(context, args).await,
+        Command::ChangePassword(args) => users::change_password(context, args).await,
+        Command::Token(command) => token::run(context, command).await,
         Command::Connectors(command) => connectors::run(&context, command),
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Config(command) => config::run(&context, command),

@@ -259,6 +259,10 @@ pub const OUTBOX_KIND_BYTES: usize = 128;
 pub const OUTBOX_KEY_BYTES: usize = 1_024;
 /// Bytes of an item's payload as JSON.
 pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Items of a tenant that are counted; further ones are not.
+pub const COUNTED_ITEMS: u64 = 100_000;
+/// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
+pub const COUNTED_EXECUTIONS: u64 = 20_000;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 
@@ -411,8 +415,6 @@ pub const IDEMPOTENCY_LOST: Duration = Duration::from_secs(300);
 pub const IDEMPOTENCY_PURGE: i64 = 1_000;
 /// Bytes of an answer that is kept for repeated requests; of a longer one, only that it was given.
 pub const IDEMPOTENT_ANSWER_BYTES: usize = 1024 * 1024;
-/// Rate buckets that a process knows.
-pub const RATE_BUCKETS: usize = 20_000;
 /// Token buckets of a process that has them to itself.
 pub const LOCAL_BUCKETS: usize = 100_000;
 /// Open streams of server-sent events.
@@ -431,5 +433,3 @@ pub const FIXTURE_PAGE: usize = 500;
 pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
 /// Bytes of a fixture.
 pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
-/// Rate buckets that a process knows.
-pub const RATE_BUCKETS: usize = 20_000;

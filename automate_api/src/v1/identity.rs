@@ -188,8 +188,12 @@ impl From<SecretStoreError> for Problem {
             | SecretStoreError::Corrupt(_)
             | SecretStoreError::Database(_) => {
                 tracing::error!(%error, code, "a secret could not be stored");
-                return Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "secrets cannot be stored now; the log says why")
-                    .with_retry_after(std::time::Duration::from_secs(30));
+                return Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    code,
+                    "secrets cannot be stored now; the log says why",
+                )
+                .with_retry_after(std::time::Duration::from_secs(30));
             }
         };
         Self::new(status, code, error.to_string())

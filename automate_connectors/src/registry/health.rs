@@ -15,9 +15,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::ConnectorRegistry;
-use crate::base::{
-    ActionContext, Connection, ConnectionSpec, ConnectorError, ContextParts, Health, Outbound, Result,
-};
+use crate::base::{ActionContext, Connection, ConnectionSpec, ConnectorError, ContextParts, Health, Outbound, Result};
 
 /// Drops what is logged.
 struct Unheard;

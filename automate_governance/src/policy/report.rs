@@ -45,7 +45,8 @@ pub async fn usage(db: &Database, tenant: TenantId) -> Result<UsageReport, Store
     let work = move |db: Database| async move {
         let now = clock::now();
         let (today, most) = (midnight(now), limits::USAGE_COUNTED);
-        let sql = "SELECT count(*) AS n FROM (SELECT 1 FROM executions WHERE tenant_id = $1 AND id >= $2 LIMIT $3) AS found";
+        let sql =
+            "SELECT count(*) AS n FROM (SELECT 1 FROM executions WHERE tenant_id = $1 AND id >= $2 LIMIT $3) AS found";
         let began = number(&db, sql, vec![tenant.0.into(), first_uuid_at(today).into(), most.into()]).await?;
         let sql = "SELECT count(*) AS n FROM (SELECT 1 FROM outbox WHERE tenant_id = $1 AND kind = 'execution' \
                    AND status IN ('PENDING', 'RETRY', 'RUNNING') LIMIT $2) AS found";
