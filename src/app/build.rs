@@ -18,6 +18,7 @@ use automate_governance::policy::Governor;
 use automate_governance::secrets::{AuditedReads, MasterKeys, ReadQueue};
 use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
+use automate_store::resource::Resources;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::connections::Connections;
@@ -55,6 +56,7 @@ impl App {
         if role != Role::Tool {
             super::people::prepare(&identity).await?;
         }
+        let resources = resources(&database, &audit, &keys)?;
         let governor = Governor::new(database.clone(), audit.clone());
         let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
         let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
@@ -100,6 +102,7 @@ impl App {
             secret_chain: chain,
             stored_secrets,
             audit,
+            resources,
             identity,
             oidc,
             governor,
@@ -121,6 +124,14 @@ impl App {
 fn audit_log(database: &Database, keys: &MasterKeys) -> Result<AuditLog, AppError> {
     let keys = keys.derive("audit log").into_iter().map(|(id, key)| AuditKey { id, key }).collect();
     Ok(AuditLog::new(database.clone(), keys)?)
+}
+
+/// The rows of all models; their cursors are signed with a key that all processes have.
+fn resources(database: &Database, audit: &AuditLog, keys: &MasterKeys) -> Result<Resources, AppError> {
+    let Some((_, key)) = keys.derive("cursors of lists").into_iter().next() else {
+        return Err(AppError::Secrets { message: "there is no master key".to_owned(), hint: None });
+    };
+    Ok(Resources::new(database.clone(), audit.clone(), *key))
 }
 
 fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {

@@ -25,6 +25,9 @@ pub enum AppError {
     /// Logs or metrics cannot be set up.
     #[error("telemetry: {0}")]
     Telemetry(String),
+    /// Views of the API contradict each other: a mistake of whoever wrote them.
+    #[error("the API cannot be mounted: {0}")]
+    Routes(String),
     /// The directory for data cannot be made.
     #[error("cannot make the data directory {path}: {reason}")]
     DataDir {
@@ -45,6 +48,7 @@ impl AppError {
             | Self::Secrets { .. }
             | Self::Egress(_)
             | Self::Telemetry(_)
+            | Self::Routes(_)
             | Self::DataDir { .. } => false,
         }
     }
@@ -60,7 +64,7 @@ impl AppError {
             Self::PendingMigrations(_) => Some("run `automate migrate up`".to_owned()),
             Self::Secrets { hint, .. } => hint.clone(),
             Self::DataDir { .. } => Some("set data_dir to a directory that can be written".to_owned()),
-            Self::Egress(_) | Self::Telemetry(_) => None,
+            Self::Egress(_) | Self::Telemetry(_) | Self::Routes(_) => None,
         }
     }
 }

@@ -17,6 +17,7 @@ use automate_governance::policy::Governor;
 use automate_governance::secrets::{DatabaseBackend, ReadWorker, SecretChain};
 use automate_store::audit::AuditLog;
 use automate_store::db::Database;
+use automate_store::resource::Resources;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,8 @@ pub struct Parts {
     pub stored_secrets: DatabaseBackend,
     /// Who did what.
     pub audit: AuditLog,
+    /// The rows of all models, for the API and the admin.
+    pub resources: Resources,
     /// Users, groups, sessions and API tokens.
     pub identity: Identity,
     /// Log-ins at identity providers.
@@ -72,7 +75,7 @@ impl Parts {
     /// within `worker.drain_seconds`.
     ///
     /// # Errors
-    /// Where metrics cannot be set up.
+    /// Where metrics cannot be set up, or views contradict each other.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -88,8 +91,13 @@ impl Parts {
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
         let drain: Duration = config.worker.drain;
+        let limiter = self.buckets();
+        let (api, views) = self.api_v1(config, limiter.clone(), shutdown.clone());
+        let rest = automate_api::v1::router(api, &views).map_err(|error| AppError::Routes(error.to_string()))?;
+        let doors = automate_api::auth::router(self.oidc.clone(), self.identity.clone(), limiter);
+        let router = automate_api::router_with(state, [rest, doors]);
         let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
-        let server = automate_api::server::serve(listener, automate_api::router(state), shutdown.clone(), drain);
+        let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {
                 tokio::join!(server, self.engine.run_worker(shutdown));
