@@ -14,6 +14,7 @@ mod operating;
 mod outbox;
 mod readme;
 mod resource;
+mod rest_people;
 mod secrets;
 mod serving;
 mod store;
