@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use automate_api::v1::base::{BaseApiView, IntoView, Views};
+use automate_api::v1::system_views;
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::Connector;
 use automate_connectors::provider::{Budget, Provider, ProviderRegistry};
@@ -52,6 +54,7 @@ pub struct App {
     handlers: Vec<Arc<dyn OutboxHandler>>,
     receivers: Vec<Receiver>,
     filters: Vec<FilterSpec>,
+    views: Views,
     /// Made once: compiled expressions refer to it for as long as the process lives.
     expressions: Arc<OnceLock<Expressions>>,
 }
@@ -118,6 +121,26 @@ impl App {
         self.filters.push(filter);
         self.expressions = Arc::default();
         self
+    }
+
+    /// Adds a resource to the REST API: any of `BaseModelViewSet`, `BaseReadOnlyViewSet`, `BaseViewSet`
+    /// and `BaseApiView`.
+    #[must_use]
+    pub fn viewset<Kind>(mut self, viewset: impl IntoView<Kind>) -> Self {
+        self.views = self.views.with(viewset);
+        self
+    }
+
+    /// Adds addresses with operations of their own to the REST API.
+    #[must_use]
+    pub fn view(self, view: impl BaseApiView) -> Self {
+        self.viewset(view)
+    }
+
+    /// What the REST API consists of: the system's own resources, and the app's.
+    #[must_use]
+    pub fn views(&self) -> Views {
+        system_views().and(self.views.clone())
     }
 
     /// Runs the command line over the app, with the arguments of the process.

@@ -10,6 +10,7 @@ mod doctor;
 mod error;
 mod executions;
 mod migrate;
+mod openapi;
 mod outbox;
 pub(crate) mod output;
 mod run;
@@ -90,6 +91,8 @@ enum Command {
     /// Shows the connectors that are linked in, and their actions
     #[command(subcommand)]
     Connectors(connectors::ConnectorsCommand),
+    /// Prints the OpenAPI document of the REST API; needs no database
+    Openapi(openapi::OpenapiArgs),
     /// Checks the installation and says what to do
     Doctor(doctor::DoctorArgs),
     /// Shows the effective configuration
@@ -187,6 +190,7 @@ async fn perform(context: Context, command: Command) -> Result<(), CliError> {
         Command::Secrets(command) => secrets::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
         Command::Connectors(command) => connectors::run(&context, command),
+        Command::Openapi(args) => openapi::run(&context, &args),
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Config(command) => config::run(&context, command),
         Command::Bench(args) => bench::run(context, args).await,

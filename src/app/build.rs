@@ -17,6 +17,7 @@ use automate_governance::policy::Governor;
 use automate_governance::secrets::{AuditedReads, MasterKeys, ReadQueue};
 use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
+use automate_store::resource::Resources;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::connections::Connections;
@@ -50,6 +51,7 @@ impl App {
 
         let keys = super::secrets::master_keys(config, &env, &database, role).await?;
         let audit = audit_log(&database, &keys)?;
+        let resources = Resources::new(database.clone(), audit.clone(), cursor_key(&keys));
         let governor = Governor::new(database.clone(), audit.clone());
         let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
         let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
@@ -94,6 +96,8 @@ impl App {
             secret_chain: chain,
             stored_secrets,
             audit,
+            resources,
+            views: self.views(),
             governor,
             stored_connections,
             reads: Arc::new(Mutex::new(Some(reads_worker))),
@@ -113,6 +117,11 @@ impl App {
 fn audit_log(database: &Database, keys: &MasterKeys) -> Result<AuditLog, AppError> {
     let keys = keys.derive("audit log").into_iter().map(|(id, key)| AuditKey { id, key }).collect();
     Ok(AuditLog::new(database.clone(), keys)?)
+}
+
+/// What signs the cursors of lists: the same in all processes of an installation.
+fn cursor_key(keys: &MasterKeys) -> [u8; 32] {
+    keys.derive("cursors of lists").first().map_or([0; 32], |(_, key)| **key)
 }
 
 fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {
