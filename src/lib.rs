@@ -33,6 +33,7 @@ pub use automate_store as store;
 pub mod prelude {
     pub use async_trait::async_trait;
     pub use automate_api::Problem;
+    pub use automate_api::v1::Authenticator;
     pub use automate_api::v1::base::{
         Access, Action, BaseApiView, BaseModelViewSet, BaseReadOnlyViewSet, BaseViewSet, Call, CorsMixin, Faces, Limit,
         Mixins, Operation, PaginationMixin, Parameter, RateLimitMixin, Reply, TenantFilterMixin, Throttle, ThrottleBy,

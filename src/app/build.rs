@@ -47,6 +47,9 @@ impl App {
         database::make_data_dir(&config.data_dir)?;
         let env = environment();
         let database = database::open(config).await?;
+        for prepare in &self.preparations {
+            prepare(database.clone()).await?;
+        }
         let store = automate_store::open(&database)?;
 
         let keys = super::secrets::master_keys(config, &env, &database, role).await?;
@@ -98,6 +101,8 @@ impl App {
             audit,
             resources,
             views: self.views(),
+            services: self.services.clone(),
+            authenticator: self.authenticator.clone(),
             governor,
             stored_connections,
             reads: Arc::new(Mutex::new(Some(reads_worker))),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automate_api::v1::base::Views;
-use automate_api::v1::{ApiV1, V1Settings};
+use automate_api::v1::{ApiV1, Authenticator, Services, V1Settings};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::provider::ProviderRegistry;
@@ -51,6 +51,10 @@ pub struct Parts {
     pub resources: Resources,
     /// What the REST API consists of.
     pub views: Views,
+    /// What the app's own operations work with.
+    pub(super) services: Services,
+    /// Who finds out who sends a request to the REST API, where the app says it.
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     /// What tenants may do.
     pub governor: Governor,
     /// The connections that are stored per tenant.
@@ -73,10 +77,14 @@ impl Parts {
     #[must_use]
     pub fn api(&self, config: &Config, shutdown: CancellationToken) -> ApiV1 {
         let settings = V1Settings { body_limit: config.server.body_limit_bytes, ..V1Settings::default() };
-        ApiV1::builder(self.engine.clone(), self.resources.clone(), self.connectors.clone())
+        let api = ApiV1::builder(self.engine.clone(), self.resources.clone(), self.connectors.clone())
+            .services(self.services.clone())
             .settings(settings)
-            .shutdown(shutdown)
-            .build()
+            .shutdown(shutdown);
+        match &self.authenticator {
+            Some(authenticator) => api.authenticator(authenticator.clone()).build(),
+            None => api.build(),
+        }
     }
 
     /// Serves HTTP, and works where the role says so, until `shutdown` fires; then drains both

@@ -31,6 +31,7 @@ both_databases! {
         site.book("The Lathe of Heaven", 184).await;
         let titles = async |query: &str| {
             let page = site.get(&format!("/api/v1/books?{query}")).await.json();
+            assert!(page["results"].is_array(), "{query}: {page}");
             page["results"].as_array().unwrap().iter().map(|row| row["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(titles("pages__gte=200").await, ["The Dispossessed"]);
@@ -56,8 +57,8 @@ both_databases! {
         let refiltered = site.get(&format!("/api/v1/books?limit=1&pages=1&cursor={cursor}")).await;
         assert_eq!(refiltered.status, 400, "a cursor of another list");
         let mut tampered = cursor.to_owned().into_bytes();
-        let middle = tampered.len() / 2;
-        tampered[middle] = if tampered[middle] == b'A' { b'B' } else { b'A' };
+        // Within the place that it names.
+        tampered[16] = if tampered[16] == b'A' { b'B' } else { b'A' };
         let tampered = String::from_utf8(tampered).unwrap();
         assert_eq!(site.get(&format!("/api/v1/books?limit=1&cursor={tampered}")).await.status, 400);
     }
