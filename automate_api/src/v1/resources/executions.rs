@@ -35,7 +35,7 @@ impl BaseReadOnlyViewSet for Executions {
     }
 
     fn faces(&self) -> Faces {
-        Faces::columns().adds::<Vec<ExecutionStep>>("steps")
+        Faces::columns().adds_many::<ExecutionStep>("steps")
     }
 }
 
