@@ -15,11 +15,11 @@ use sea_orm::DatabaseTransaction;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::changing::{change, must_be_as_read};
+use super::changing::{change, must_be_as_read, row_shape};
 use super::giving::{check_known, giver};
 use crate::Problem;
 use crate::v1::PREFIX;
-use crate::v1::base::{Access, Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply, ViewShapes};
+use crate::v1::base::{Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply};
 use bodies::{NewUserBody, PasswordBody, UserPatch};
 
 /// People who log in.
@@ -46,7 +46,7 @@ impl BaseReadOnlyViewSet for Users {
     }
 
     fn extra_operations(self: Arc<Self>) -> Vec<Operation> {
-        let shape = ViewShapes::shown(&USERS, &faces());
+        let shape = row_shape(&USERS, faces());
         let shown = |operation: Operation, status, what: &'static str| {
             operation.answers_with(status, what, Content::Json(shape.clone())).may_fail_with(StatusCode::CONFLICT)
         };
@@ -103,10 +103,6 @@ impl BaseReadOnlyViewSet for Users {
             logout,
             totp,
         ]
-    }
-
-    fn get_permissions(&self, action: &Action) -> Access {
-        crate::v1::base::model_access(&USERS, action)
     }
 }
 
