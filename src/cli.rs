@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod error;
 mod executions;
+mod fixtures;
 mod migrate;
 mod outbox;
 pub(crate) mod output;
@@ -86,6 +87,10 @@ enum Command {
     /// Stores secrets; values come from stdin and are never printed
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Writes tenants, people, workflows and connections as a fixture, JSON on stdout
+    Dumpdata(fixtures::DumpArgs),
+    /// Loads fixtures: all of it or nothing
+    Loaddata(fixtures::LoadArgs),
     /// Looks into the audit log and checks that nobody changed it
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -196,6 +201,8 @@ async fn perform(context: Context, command: Command) -> Result<(), CliError> {
         Command::Executions(command) => executions::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Secrets(command) => secrets::run(context, command).await,
+        Command::Dumpdata(args) => fixtures::dump(context, args).await,
+        Command::Loaddata(args) => fixtures::load(context, args).await,
         Command::Audit(command) => audit::run(context, command).await,
         Command::CreateSuperuser(args) => users::create(context, args).await,
         Command::ChangePassword(args) => users::change_password(context, args).await,

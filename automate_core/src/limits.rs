@@ -58,6 +58,8 @@ pub const TEMPLATE_ITEMS: usize = 100_000;
 pub const TEMPLATE_CHAIN: usize = 200;
 /// Statements (`for`, `if`, `set`, …) of one template.
 pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Bytes of one gzipped piece of a text that a scrubber looks into.
+pub const SCRUBBED_PACKED_BYTES: usize = 256 * 1024;
 /// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
 pub const SCRUBBED_SECRETS: usize = 4_096;
 
@@ -257,6 +259,10 @@ pub const OUTBOX_KIND_BYTES: usize = 128;
 pub const OUTBOX_KEY_BYTES: usize = 1_024;
 /// Bytes of an item's payload as JSON.
 pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Items of a tenant that are counted; further ones are not.
+pub const COUNTED_ITEMS: u64 = 100_000;
+/// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
+pub const COUNTED_EXECUTIONS: u64 = 20_000;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 
@@ -276,10 +282,16 @@ pub const POLICY_RULES: usize = 1_000;
 pub const POLICY_AGE: Duration = Duration::from_secs(5);
 /// How old the count of what a tenant has used may be.
 pub const USAGE_AGE: Duration = Duration::from_secs(1);
+/// Executions that a report of a tenant's usage counts; there are more where it says so many.
+pub const USAGE_COUNTED: i64 = 1_000_000;
+/// Days of a report of a tenant's usage, today included.
+pub const USAGE_DAYS: u64 = 30;
 /// Tenants whose policies and counts are kept in memory.
 pub const POLICIES_KEPT: usize = 10_000;
 /// Refusals of policies that wait to be audited.
 pub const POLICY_REFUSALS: usize = 256;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
 /// How long a process keeps tokens that it drew out of a shared bucket, and a bucket nobody asks for.
 pub const RATE_BUCKET_IDLE: Duration = Duration::from_secs(60);
 
@@ -381,6 +393,12 @@ pub const SECRET_READERS_NAMED: usize = 500;
 /// How long an operation of the API may take; beyond it the client is told to ask again, and the
 /// work goes on to its end.
 pub const OPERATION_TIME: Duration = Duration::from_secs(30);
+/// Characters of the name of a connection.
+pub const CONNECTION_NAME_CHARS: usize = 64;
+/// How long the test of a connection may take.
+pub const CONNECTION_TEST: Duration = Duration::from_secs(10);
+/// How long a request to check the audit log may take; longer logs are checked by the command line.
+pub const AUDIT_VERIFY_REQUEST: Duration = Duration::from_secs(120);
 /// Pairs of a query.
 pub const QUERY_PAIRS: usize = 100;
 /// Characters of a parameter that is text.
@@ -415,5 +433,3 @@ pub const FIXTURE_PAGE: usize = 500;
 pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
 /// Bytes of a fixture.
 pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
-/// Rate buckets that a process knows.
-pub const RATE_BUCKETS: usize = 20_000;

@@ -172,7 +172,7 @@ pub trait Store: OutboxStore + OperateStore {
     /// The tenant of a slug.
     async fn tenant(&self, slug: &str) -> Result<TenantId, StoreError>;
     /// Saves a draft; makes the workflow where there is none. With `expected`, `Conflict` where the
-    /// row has changed since.
+    /// row has changed since; 0 is a workflow that is not there yet.
     async fn save_draft(
         &self,
         tenant: TenantId,

@@ -6,9 +6,11 @@
 
 pub mod audit;
 mod committer;
+pub mod counts;
 pub mod db;
 pub mod engine_store;
 pub mod error;
+pub mod follow;
 pub mod idempotency;
 pub mod models;
 pub mod outbox;

@@ -9,6 +9,7 @@ mod cli;
 mod connector_crate;
 mod databases;
 mod engine;
+mod fixtures;
 mod identity;
 mod llm;
 mod operating;

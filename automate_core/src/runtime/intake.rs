@@ -155,7 +155,21 @@ impl Engine {
     /// Who listens at a webhook path; `None` where nobody does. Answers from memory, which is
     /// refreshed within a second of a publication elsewhere, and at once for one in this process.
     pub async fn webhook_endpoint(&self, tenant: &str, path: &str) -> Result<Option<WebhookEndpoint>, StoreError> {
-        let Some(tenant_id) = self.tenant_id(tenant).await? else { return Ok(None) };
+        match self.tenant_id(tenant).await? {
+            Some(tenant_id) => self.webhook_endpoint_of(tenant_id, path).await,
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Engine::webhook_endpoint`], of a tenant that is known already.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn webhook_endpoint_of(
+        &self,
+        tenant_id: TenantId,
+        path: &str,
+    ) -> Result<Option<WebhookEndpoint>, StoreError> {
         let snapshot = self.triggers().await?;
         let mut targets = Vec::new();
         for record in snapshot.webhooks(tenant_id, path) {
@@ -224,6 +238,19 @@ impl Engine {
 
     /// Publishes an event: it is stored with the executions that it starts.
     pub async fn publish_event(&self, event: PublishEvent) -> Result<Received, IntakeError> {
+        self.publish_event_once(event, None).await
+    }
+
+    /// As [`Engine::publish_event`]; a second event with the same key is not stored, and is answered
+    /// with the first.
+    ///
+    /// # Errors
+    /// Those of [`Engine::publish_event`].
+    pub async fn publish_event_once(
+        &self,
+        event: PublishEvent,
+        key: Option<DeliveryKey>,
+    ) -> Result<Received, IntakeError> {
         let headers = Value::Object(serde_json::Map::new());
         let incoming = Incoming {
             tenant_id: event.tenant_id,
@@ -246,7 +273,7 @@ impl Engine {
                 tenant_id: event.tenant_id,
                 event: Some(incoming.event(text.clone())),
                 request: None,
-                delivery: None,
+                delivery: key.clone(),
                 starts: Vec::new(),
             };
             if let Some(received) = self.accept(accept, starts).await? {

@@ -1,11 +1,13 @@
-//! Executions and their steps.
+//! Executions, their steps and their log lines.
 
 use std::sync::LazyLock;
+
+use automate_core::limits;
 
 use crate::resource::{Expansion, Model};
 
 /// The permission that shows inputs and outputs.
-const PAYLOAD: &str = "execution.view_payload";
+pub(super) const PAYLOAD: &str = "execution.view_payload";
 
 /// The states of executions.
 const STATES: &[&str] = &["pending", "running", "waiting", "completed", "failed", "cancelled"];
@@ -22,8 +24,8 @@ pub static EXECUTIONS: LazyLock<Model> = LazyLock::new(|| {
         .json([Trigger, Input, Output, Error])
         .needs(PAYLOAD, [Input, Output])
         .detail([Input, Output])
-        .hidden([TenantId, WorkflowId, VersionId])
-        .filters([Workflow, Version, Status, CreatedAt])
+        .hidden([TenantId, WorkflowId, VersionId, CancelRequestedAt])
+        .filters([Workflow, Version, Status, CreatedAt, EventId, ParentId, ReplayOf, CorrelationId])
         .orderings([Id, CreatedAt])
         .choices(Status, STATES)
         .describe(Workflow, "The workflow, by its slug.")
@@ -36,7 +38,6 @@ pub static EXECUTIONS: LazyLock<Model> = LazyLock::new(|| {
         .describe(ParentId, "The execution whose step started it.")
         .describe(ReplayOf, "The execution that it repeats.")
         .describe(CorrelationId, "Names the request that led to it, through all that followed from it.")
-        .describe(CancelRequestedAt, "When somebody asked for it to be cancelled.")
         .expansion(Expansion { name: "steps", model: &STEPS, on: ("id", "execution_id"), many: true, order: "seq" })
         .build()
 });
@@ -50,14 +51,32 @@ pub static STEPS: LazyLock<Model> = LazyLock::new(|| {
         .json([Input, Output, Error, Attempts])
         .needs(PAYLOAD, [Input, Output])
         .detail([Input, Output])
-        .hidden([TenantId, ExecutionId, Rerun, Attempts])
+        .hidden([TenantId, ExecutionId, Seq, Rerun, Attempts, WakeAt])
         .choices(Status, STEP_STATES)
         .ordering(Seq, false)
         .describe(Path, "Where in the execution it is; with repetitions, which one.")
         .describe(StepId, "Its name in the document.")
-        .describe(Seq, "Its place in the order in which steps began.")
         .describe(Uses, "The action.")
         .describe(IdempotencyKey, "What the action was given to have one effect however often it is tried.")
+        .build()
+});
+
+/// What the steps of executions logged.
+pub static LOGS: LazyLock<Model> = LazyLock::new(|| {
+    use log::Column::*;
+    Model::of::<log::Entity>("logs", "log_line")
+        .permissions("executions", "step")
+        .doc("What the steps of an execution logged, oldest first.")
+        .json([Fields])
+        .needs(PAYLOAD, [Fields])
+        .hidden([TenantId, ExecutionId])
+        .choices(Level, &["debug", "info", "warn", "error"])
+        .filters([Level, Path])
+        .ordering(Id, false)
+        .max_length(Message, limits::FIELD_JSON_BYTES)
+        .describe(Path, "The path of the step.")
+        .describe(Attempt, "The attempt of the step.")
+        .describe(Fields, "What belongs to it; null without the permission `execution.view_payload`.")
         .build()
 });
 
@@ -127,6 +146,34 @@ pub mod step {
         pub wake_at: Option<DateTimeUtc>,
         pub started_at: Option<DateTimeUtc>,
         pub finished_at: Option<DateTimeUtc>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The entity of log lines.
+pub mod log {
+    use sea_orm::entity::prelude::*;
+
+    /// A log line of a step.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "step_logs")]
+    #[expect(missing_docs, reason = "the model above describes its columns")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub execution_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub tenant_id: Uuid,
+        pub path: String,
+        pub attempt: i32,
+        pub at: DateTimeUtc,
+        pub level: String,
+        pub message: String,
+        pub fields: Option<String>,
     }
 
     /// None.
