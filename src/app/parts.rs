@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automate_api::v1::base::Views;
-use automate_api::v1::{ApiV1, Authenticator, Services, V1Settings};
+use automate_api::v1::{
+    ApiV1, Authenticator, IdentityAuthenticator, KnownPermissions, Services, SharedBuckets, V1Settings,
+};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::provider::ProviderRegistry;
@@ -85,12 +87,21 @@ impl Parts {
         let settings = V1Settings { body_limit: config.server.body_limit_bytes, ..V1Settings::default() };
         let api = ApiV1::builder(self.engine.clone(), self.resources.clone(), self.connectors.clone())
             .services(self.services.clone())
+            .service(Arc::new(self.identity.clone()))
+            .service(Arc::new(self.governor.clone()))
+            .service(Arc::new(self.stored_secrets.clone()))
+            .service(Arc::new(self.stored_connections.clone()))
+            .service(self.providers.clone())
+            .service(Arc::new(KnownPermissions::of(&self.views)))
             .settings(settings)
             .shutdown(shutdown);
-        match &self.authenticator {
-            Some(authenticator) => api.authenticator(authenticator.clone()).build(),
-            None => api.build(),
-        }
+        let authenticator: Arc<dyn Authenticator> = match &self.authenticator {
+            Some(own) => own.clone(),
+            None => Arc::new(IdentityAuthenticator::new(self.identity.clone())),
+        };
+        api.authenticator(authenticator)
+            .limiter(Arc::new(SharedBuckets::new(self.database.clone(), self.governor.clone())))
+            .build()
     }
 
     /// Serves HTTP, and works where the role says so, until `shutdown` fires; then drains both
