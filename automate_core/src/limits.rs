@@ -405,8 +405,6 @@ pub const IDEMPOTENCY_LOST: Duration = Duration::from_secs(300);
 pub const IDEMPOTENCY_PURGE: i64 = 1_000;
 /// Bytes of an answer that is kept for repeated requests; of a longer one, only that it was given.
 pub const IDEMPOTENT_ANSWER_BYTES: usize = 1024 * 1024;
-/// Rate buckets that a process knows.
-pub const RATE_BUCKETS: usize = 20_000;
 /// Token buckets of a process that has them to itself.
 pub const LOCAL_BUCKETS: usize = 100_000;
 /// Open streams of server-sent events.
@@ -425,5 +423,7 @@ pub const FIXTURE_PAGE: usize = 500;
 pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
 /// Bytes of a fixture.
 pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
-/// Rate buckets that a process knows.
-pub const RATE_BUCKETS: usize = 20_000;
+/// Bytes of the id of a stream's event, as a client sends it back.
+pub const STREAM_ID_BYTES: usize = 8 * 1024;
+/// Steps whose progress the id of a stream's event tells.
+pub const STREAM_STEPS: usize = 100_000;
