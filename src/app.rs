@@ -5,6 +5,7 @@ mod connections;
 mod database;
 mod error;
 mod parts;
+mod people;
 mod secrets;
 
 use std::collections::BTreeMap;

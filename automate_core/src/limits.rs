@@ -282,6 +282,10 @@ pub const POLICY_RULES: usize = 1_000;
 pub const POLICY_AGE: Duration = Duration::from_secs(5);
 /// How old the count of what a tenant has used may be.
 pub const USAGE_AGE: Duration = Duration::from_secs(1);
+/// Executions that a report of a tenant's usage counts; there are more where it says so many.
+pub const USAGE_COUNTED: i64 = 1_000_000;
+/// Days of a report of a tenant's usage, today included.
+pub const USAGE_DAYS: u64 = 30;
 /// Tenants whose policies and counts are kept in memory.
 pub const POLICIES_KEPT: usize = 10_000;
 /// Refusals of policies that wait to be audited.
@@ -389,6 +393,12 @@ pub const SECRET_READERS_NAMED: usize = 500;
 /// How long an operation of the API may take; beyond it the client is told to ask again, and the
 /// work goes on to its end.
 pub const OPERATION_TIME: Duration = Duration::from_secs(30);
+/// Characters of the name of a connection.
+pub const CONNECTION_NAME_CHARS: usize = 64;
+/// How long the test of a connection may take.
+pub const CONNECTION_TEST: Duration = Duration::from_secs(10);
+/// How long a request to check the audit log may take; longer logs are checked by the command line.
+pub const AUDIT_VERIFY_REQUEST: Duration = Duration::from_secs(120);
 /// Pairs of a query.
 pub const QUERY_PAIRS: usize = 100;
 /// Characters of a parameter that is text.

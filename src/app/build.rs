@@ -13,6 +13,7 @@ use automate_core::runtime::{Engine, Ports, Settings};
 use automate_core::secrets::SecretResolver;
 use automate_governance::connections::StoredConnections;
 use automate_governance::egress::{AddressPolicy, GuardedClient};
+use automate_governance::identity::oidc::Oidc;
 use automate_governance::policy::Governor;
 use automate_governance::secrets::{AuditedReads, MasterKeys, ReadQueue};
 use automate_store::audit::{AuditKey, AuditLog};
@@ -50,6 +51,10 @@ impl App {
 
         let keys = super::secrets::master_keys(config, &env, &database, role).await?;
         let audit = audit_log(&database, &keys)?;
+        let identity = super::people::identity(config, &database, &audit, &keys);
+        if role != Role::Tool {
+            super::people::prepare(&identity).await?;
+        }
         let governor = Governor::new(database.clone(), audit.clone());
         let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
         let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
@@ -61,6 +66,7 @@ impl App {
             .map_err(|e| AppError::Egress(e.to_string()))?
             .with_policies(Arc::new(governor.clone()));
         let http: Arc<dyn HttpClient> = Arc::new(guard);
+        let oidc = Oidc::new(identity.clone(), &config.oidc, http.clone(), secrets.clone());
         let stored_connections = StoredConnections::new(database.clone());
         let configured = config.connections.clone();
         let connections = Arc::new(Connections::new(Some(stored_connections.clone()), configured, secrets.clone()));
@@ -94,6 +100,8 @@ impl App {
             secret_chain: chain,
             stored_secrets,
             audit,
+            identity,
+            oidc,
             governor,
             stored_connections,
             reads: Arc::new(Mutex::new(Some(reads_worker))),

@@ -11,6 +11,8 @@ use automate_core::runtime::Engine;
 use automate_core::secrets::SecretResolver;
 use automate_core::store::Store;
 use automate_governance::connections::StoredConnections;
+use automate_governance::identity::Identity;
+use automate_governance::identity::oidc::Oidc;
 use automate_governance::policy::Governor;
 use automate_governance::secrets::{DatabaseBackend, ReadWorker, SecretChain};
 use automate_store::audit::AuditLog;
@@ -44,6 +46,10 @@ pub struct Parts {
     pub stored_secrets: DatabaseBackend,
     /// Who did what.
     pub audit: AuditLog,
+    /// Users, groups, sessions and API tokens.
+    pub identity: Identity,
+    /// Log-ins at identity providers.
+    pub oidc: Oidc,
     /// What tenants may do.
     pub governor: Governor,
     /// The connections that are stored per tenant.
@@ -82,6 +88,7 @@ impl Parts {
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
         let drain: Duration = config.worker.drain;
+        let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
         let server = automate_api::server::serve(listener, automate_api::router(state), shutdown.clone(), drain);
         match role {
             Role::Worker => {
@@ -91,6 +98,8 @@ impl Parts {
                 server.await;
             }
         }
+        // It ends with the shutdown, which has fired.
+        drop(upkeep.await);
         Ok(())
     }
 }

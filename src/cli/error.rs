@@ -3,6 +3,7 @@
 use automate_core::runtime::{IntakeError, OperateError, PublishError};
 use automate_core::store::StoreError;
 
+use automate_governance::identity::IdentityError;
 use automate_governance::secrets::SecretStoreError;
 
 use crate::app::AppError;
@@ -145,5 +146,14 @@ impl From<AppError> for CliError {
 impl From<SecretStoreError> for CliError {
     fn from(error: SecretStoreError) -> Self {
         Self::failed(error.to_string())
+    }
+}
+
+impl From<IdentityError> for CliError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Store(store) => store.into(),
+            other => Self::failed(other.to_string()),
+        }
     }
 }

@@ -12,7 +12,7 @@ const HIGHEST: u64 = 1_000_000;
 const DECIMALS: usize = 6;
 
 /// The price of a model, in millionths of the currency for a million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Price {
     /// Of the request.
     pub input: u64,

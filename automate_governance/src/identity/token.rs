@@ -224,6 +224,21 @@ impl Identity {
         Ok(rows.await?)
     }
 
+    /// The token of a tenant by the part that is shown.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn token_by_prefix(
+        &self,
+        tenant: TenantId,
+        prefix: &str,
+    ) -> Result<Option<api_token::Model>, IdentityError> {
+        let query = api_token::Entity::find()
+            .filter(api_token::Column::TenantId.eq(tenant.0))
+            .filter(api_token::Column::Prefix.eq(prefix));
+        Ok(query.one(self.inner.db.orm_reader()).await.map_err(store_error)?)
+    }
+
     /// Takes a token back. `false` where it was taken back before.
     ///
     /// # Errors

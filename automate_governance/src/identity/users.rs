@@ -356,6 +356,18 @@ impl Identity {
         Ok(user::Entity::find().filter(user::Column::EmailKey.eq(key)).one(db).await.map_err(store_error)?)
     }
 
+    /// The superusers who may log in, a hundred at most.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn superusers(&self) -> Result<Vec<user::Model>, IdentityError> {
+        let query = user::Entity::find()
+            .filter(user::Column::IsSuperuser.eq(true))
+            .filter(user::Column::IsActive.eq(true))
+            .limit(100);
+        Ok(query.all(self.inner.db.orm_reader()).await.map_err(store_error)?)
+    }
+
     /// Whether there is any user.
     ///
     /// # Errors

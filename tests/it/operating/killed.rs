@@ -56,14 +56,15 @@ both_databases! {
         store.accept(manual(starts)).await.unwrap();
         let env = [
             ("AUTOMATE_EGRESS__ALLOW", effects.address().to_string()),
-            ("AUTOMATE_OUTBOX__LEASE_SECONDS", "1".to_owned()),
+            ("AUTOMATE_OUTBOX__LEASE_SECONDS", "2".to_owned()),
             ("AUTOMATE_OUTBOX__REAP_INTERVAL_SECONDS", "1".to_owned()),
+            ("AUTOMATE_WORKER__CONCURRENCY", "16".to_owned()),
         ];
         let mut worker = Process::new(&project, "worker", &["worker"], &env);
         worker.start().await;
         let completed = "SELECT count(*) FROM executions WHERE status = 'completed'";
         until("all executions completed", async || count(&test.db, completed).await == 500).await;
-        assert_eq!(effects.count(), 2 * EXECUTIONS);
+        assert_eq!(effects.calls().len(), 2 * EXECUTIONS);
 
         let args = ["executions", "bulk", "replay", "--workflow", "orders", "--from", "charge", "--rate", "250", "--yes", "--json"];
         let bulk = project.run(&args).exits(0).json();
