@@ -333,7 +333,7 @@ fn request(call: &Call) -> Result<(BulkRequest, Value), Problem> {
         dead_letters: selection.dead_letters,
     };
     let created_by = call.principal.actor.name.clone();
-    Ok((BulkRequest { operation, selection, rate, from, version: version.into(), created_by }, given))
+    Ok((BulkRequest { operation, selection, rate, from, version: ReplayVersion::of(version), created_by }, given))
 }
 
 async fn preview(call: Call) -> Result<Reply, Problem> {

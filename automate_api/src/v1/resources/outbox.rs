@@ -7,7 +7,7 @@ use automate_core::outbox::OutboxFilter;
 use automate_core::store::StoreError;
 use automate_store::models::outbox::OUTBOX;
 use automate_store::outbox::tenant::{DeadLetters, dead_letters, stats};
-use automate_store::resource::Model;
+use automate_store::resource::{Model, Selection};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -176,8 +176,7 @@ async fn requeue(call: Call) -> Result<Reply, Problem> {
         return Err(no_dead_letter());
     }
     // A worker may have taken it and be through with it already.
-    let row = call.api.resources().get(&OUTBOX, &call.writer(), id.0, &automate_store::resource::Selection::default());
-    Reply::ok(row.await?.fields)
+    Reply::ok(call.api.resources().get(&OUTBOX, &call.writer(), id.0, &Selection::default()).await?.fields)
 }
 
 async fn purge(call: Call) -> Result<Reply, Problem> {

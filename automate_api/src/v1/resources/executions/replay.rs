@@ -6,7 +6,9 @@ use automate_store::models::executions::EXECUTIONS;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, OneOf, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::super::nested::found;
@@ -32,19 +34,17 @@ struct Replay {
 }
 
 /// The version that a repetition runs.
-#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(untagged)]
 pub(in super::super) enum ReplayVersion {
     /// A version by its number.
-    #[schema(minimum = 1, maximum = 2_147_483_647)]
     Number(i32),
-    /// `pinned`, the one that ran before, or `live`.
-    #[schema(inline)]
+    /// A version by what it is.
     Named(NamedVersion),
 }
 
 /// A version by what it is.
-#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(in super::super) enum NamedVersion {
     /// The one that ran before.
@@ -53,12 +53,27 @@ pub(in super::super) enum NamedVersion {
     Live,
 }
 
-impl From<Option<ReplayVersion>> for RerunVersion {
-    fn from(version: Option<ReplayVersion>) -> Self {
+impl PartialSchema for ReplayVersion {
+    fn schema() -> RefOr<Schema> {
+        let number = Object::builder().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(i32::MAX));
+        let word = Object::builder().schema_type(Type::String).enum_values(Some(["pinned", "live"]));
+        let either = OneOf::builder()
+            .item(Schema::Object(number.build()))
+            .item(Schema::Object(word.build()))
+            .description(Some("A version by its number; `pinned`, the one that ran before; `live`."));
+        RefOr::T(Schema::OneOf(either.build()))
+    }
+}
+
+impl ToSchema for ReplayVersion {}
+
+impl ReplayVersion {
+    /// The same for the engine; the one that ran before where nothing is said.
+    pub(in super::super) const fn of(version: Option<Self>) -> RerunVersion {
         match version {
-            None | Some(ReplayVersion::Named(NamedVersion::Pinned)) => Self::Pinned,
-            Some(ReplayVersion::Named(NamedVersion::Live)) => Self::Live,
-            Some(ReplayVersion::Number(number)) => Self::Number(number),
+            None | Some(Self::Named(NamedVersion::Pinned)) => RerunVersion::Pinned,
+            Some(Self::Named(NamedVersion::Live)) => RerunVersion::Live,
+            Some(Self::Number(number)) => RerunVersion::Number(number),
         }
     }
 }
@@ -158,7 +173,7 @@ async fn replay(call: Call) -> Result<Reply, Problem> {
             .with_errors(vec![fault]));
     }
     let (id, tenant) = (ExecutionId(found(&call, &EXECUTIONS).await?), call.tenant()?);
-    let request = RerunRequest { from, input, version: version.into() };
+    let request = RerunRequest { from, input, version: ReplayVersion::of(version) };
     let engine = call.api.engine();
     if dry_run {
         return Reply::ok(engine.rerun_plan(tenant, id, &request).await?);

@@ -32,6 +32,7 @@ pub(super) struct Finding {
     /// What to do, where something can be said.
     suggestion: Option<String>,
     /// `error`, which refuses publication, or `warning`.
+    #[schema(value_type = String)]
     severity: document::Severity,
 }
 
