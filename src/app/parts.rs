@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use automate_api::v1::base::Views;
+use automate_api::v1::base::{Limit, Throttle, ThrottleBy, Views};
 use automate_api::v1::{
     ApiV1, Authenticator, IdentityAuthenticator, KnownPermissions, Services, SharedBuckets, V1Settings,
 };
@@ -84,7 +84,18 @@ impl Parts {
     /// What the operations of the REST API stand over. Its streams end when `shutdown` fires.
     #[must_use]
     pub fn api(&self, config: &Config, shutdown: CancellationToken) -> ApiV1 {
-        let settings = V1Settings { body_limit: config.server.body_limit_bytes, ..V1Settings::default() };
+        let limit = |most: u32| Limit::per_minute(most).burst((most / 3).max(1));
+        let settings = V1Settings {
+            body_limit: config.server.body_limit_bytes,
+            throttles: vec![
+                Throttle::new("api", ThrottleBy::Principal, limit(config.api.requests_per_minute)),
+                Throttle::new("api", ThrottleBy::Address, limit(config.api.address_requests_per_minute)),
+                // The tenant's policy says less where it is to be less.
+                Throttle::new("api", ThrottleBy::Tenant, limit(config.api.requests_per_minute.saturating_mul(5))),
+            ],
+            failures: Limit::per_minute(config.api.failures_per_minute).burst(config.api.failures_per_minute),
+            ..V1Settings::default()
+        };
         let api = ApiV1::builder(self.engine.clone(), self.resources.clone(), self.connectors.clone())
             .services(self.services.clone())
             .service(Arc::new(self.identity.clone()))

@@ -187,7 +187,9 @@ impl Parameter {
         };
         let one = Schema::Object(object.build());
         if self.is_list() {
-            return RefOr::T(Schema::Array(Array::builder().items(RefOr::T(one)).min_items(Some(1)).build()));
+            return RefOr::T(Schema::Array(
+                Array::builder().items(RefOr::T(one)).min_items(Some(1)).unique_items(true).build(),
+            ));
         }
         RefOr::T(one)
     }
