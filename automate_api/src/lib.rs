@@ -17,8 +17,9 @@ mod router;
 mod sampled;
 pub mod server;
 mod state;
+pub mod v1;
 
 pub use correlation::CorrelationId;
 pub use problem::{FieldError, Problem};
-pub use router::router;
+pub use router::{router, router_with};
 pub use state::{ApiSettings, ApiState, MetricsAccess};

@@ -176,12 +176,12 @@ impl From<StoreError> for Problem {
 impl From<PolicyRefusal> for Problem {
     /// What the policy says no to may be told: it is the tenant's own.
     fn from(refusal: PolicyRefusal) -> Self {
-        let (status, code) = match (refusal.rule, refusal.retry_after) {
-            ("max_payload_bytes", _) => (StatusCode::PAYLOAD_TOO_LARGE, "POLICY_DENIED"),
-            (_, Some(_)) => (StatusCode::TOO_MANY_REQUESTS, "QUOTA_EXCEEDED"),
-            (_, None) => (StatusCode::FORBIDDEN, "POLICY_DENIED"),
+        let status = match (refusal.rule, refusal.retry_after) {
+            ("max_payload_bytes", _) => StatusCode::PAYLOAD_TOO_LARGE,
+            (_, Some(_)) => StatusCode::TOO_MANY_REQUESTS,
+            (_, None) => StatusCode::FORBIDDEN,
         };
-        let problem = Self::new(status, code, refusal.to_string());
+        let problem = Self::new(status, refusal.code(), refusal.to_string());
         match refusal.retry_after {
             Some(after) => problem.with_retry_after(after),
             None => problem,

@@ -28,6 +28,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 pub use budget::{Budget, BudgetError, Reservation, Spend, Unlimited};
+#[cfg(feature = "builtin")]
 pub(crate) use chat::as_text;
 pub use chat::{
     ChatAnswer, ChatRequest, ChatResponse, FinishReason, JsonAnswer, Message, MessageRole, Tokens, Tool, ToolCall,

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod entry;
+mod health;
 mod link;
 mod run;
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod key;
 mod layers;
 mod load;
 mod mask;
+mod oidc;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,7 @@ pub use hidden::Hidden;
 pub use key::{Key, keys, reference_table};
 pub use load::{DEFAULT_FILE, Effective, LoadOptions, Loaded, Source};
 pub use mask::{MASK, is_sensitive_name, mask_url};
+pub use oidc::OidcConfig;
 
 /// The effective configuration. Each field is one key of [`keys`].
 #[derive(Debug, Clone, PartialEq)]
@@ -52,10 +54,14 @@ pub struct Config {
     pub log: Log,
     /// `webhooks.*`.
     pub webhooks: Webhooks,
+    /// `sessions.*`.
+    pub sessions: Sessions,
     /// `[connections.NAME]`, by name.
     pub connections: BTreeMap<String, ConnectionConfig>,
     /// `[providers.NAME]`, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
+    /// `[oidc.NAME]`, by name.
+    pub oidc: BTreeMap<String, OidcConfig>,
 }
 
 /// The HTTP server.
@@ -63,6 +69,8 @@ pub struct Config {
 pub struct Server {
     /// `host:port`; port 0 takes a free one.
     pub bind: String,
+    /// Where browsers find us; empty where nobody said.
+    pub public_url: String,
     /// Bytes of a request's body.
     pub body_limit_bytes: usize,
     /// Threads of the runtime; 0 is one per core.
@@ -232,6 +240,15 @@ pub struct Webhooks {
     pub tolerance: Duration,
 }
 
+/// How long people stay logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sessions {
+    /// Minutes without a request.
+    pub idle_minutes: u32,
+    /// Hours at all.
+    pub absolute_hours: u32,
+}
+
 /// One named connection: which connector, and its fields. Values that hold `$secret:KEY` are bound
 /// when an action runs. `Debug` shows the names of the fields only.
 #[derive(Clone, Default, PartialEq)]
@@ -288,7 +305,7 @@ impl Config {
     fn unset() -> Self {
         Self {
             data_dir: PathBuf::new(),
-            server: Server { bind: String::new(), body_limit_bytes: 0, workers: 0 },
+            server: Server { bind: String::new(), public_url: String::new(), body_limit_bytes: 0, workers: 0 },
             database: Database { url: String::new(), max_connections: 0 },
             worker: Worker { concurrency: 0, drain: Duration::ZERO, queues: Vec::new() },
             outbox: Outbox { lease: Duration::ZERO, reap_interval: Duration::ZERO, max_attempts: 0, max_depth: 0 },
@@ -318,8 +335,10 @@ impl Config {
             history: History { retention_days: 0 },
             log: Log { format: LogFormat::Text },
             webhooks: Webhooks { tolerance: Duration::ZERO },
+            sessions: Sessions { idle_minutes: 0, absolute_hours: 0 },
             connections: BTreeMap::new(),
             providers: BTreeMap::new(),
+            oidc: BTreeMap::new(),
         }
     }
 

@@ -5,17 +5,21 @@
 //! after it has recorded the state. The same inputs give the same outputs, always.
 //!
 //! The rest of the language (`for_each`, `parallel`, `switch`, `while`, sub-workflows, waits for
-//! signals) will be further variants of [`Work`], further happenings, and paths with an iteration
+//! approvals and events) will be further variants of [`Work`], further happenings, and paths with an iteration
 //! in them (`lines/3/stock`); nothing else needs to change shape.
 
 mod machine;
 mod plan;
+mod rerun;
 mod retry;
+mod signals;
 mod state;
 
 pub use machine::{Command, Happening, Perform, step};
 pub use plan::{CompiledTrigger, Node, NodeIx, Plan, PlanError, Work};
+pub use rerun::{RepeatedEffect, Rerun, RerunError, RerunStep, RerunWarning, Will, rerun};
 pub use retry::{backoff, may_retry};
+pub use signals::{Signal, signal_of};
 pub use state::{Phase, Progress, State, StepState};
 
 #[cfg(test)]

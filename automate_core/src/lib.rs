@@ -15,6 +15,7 @@ pub mod config;
 pub mod document;
 pub mod engine;
 pub mod error;
+pub mod explain;
 pub mod expr;
 pub mod ids;
 pub mod limits;

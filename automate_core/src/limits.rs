@@ -58,6 +58,8 @@ pub const TEMPLATE_ITEMS: usize = 100_000;
 pub const TEMPLATE_CHAIN: usize = 200;
 /// Statements (`for`, `if`, `set`, …) of one template.
 pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Bytes of one gzipped piece of a text that a scrubber looks into.
+pub const SCRUBBED_PACKED_BYTES: usize = 256 * 1024;
 /// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
 pub const SCRUBBED_SECRETS: usize = 4_096;
 
@@ -91,6 +93,9 @@ pub const LLM_SCHEMA_BYTES: usize = 64 * 1024;
 pub const LLM_REPAIRS: u32 = 5;
 /// Tokens of an answer that are reserved of a budget where a request names no bound.
 pub const LLM_OUTPUT_TOKENS: u64 = 4_096;
+/// Tokens that one request to a language model may ask for, and that one answer is believed to have
+/// taken.
+pub const LLM_TOKENS: u64 = 100_000_000;
 /// Lines that a streamed answer writes to the log of its step.
 pub const LLM_PROGRESS_LINES: u32 = 50;
 /// Configured providers.
@@ -155,6 +160,29 @@ pub const MASTER_KEYS: usize = 16;
 pub const STARTS_PER_EVENT: usize = 1_000;
 /// How deep events that come from executions may start further executions.
 pub const EVENT_CHAIN_DEPTH: u32 = 16;
+
+/// Signals that one execution may be sent over its life.
+pub const SIGNALS_PER_EXECUTION: i32 = 256;
+/// Bytes of a signal's payload as JSON.
+pub const SIGNAL_BYTES: usize = 256 * 1024;
+/// Bytes of a signal's dedupe key and of the word for its sender.
+pub const SIGNAL_KEY_BYTES: usize = 256;
+/// Ready items that are counted before an execution in the queue.
+pub const QUEUE_PLACES: u64 = 10_000;
+/// Executions of one bulk operation.
+pub const BULK_EXECUTIONS: u64 = 100_000;
+/// Executions that a selection may name by their ids.
+pub const BULK_IDS: usize = 1_000;
+/// Executions that the preview of a bulk operation shows.
+pub const BULK_SAMPLE: usize = 10;
+/// Executions whose steps the preview of a bulk operation looks at.
+pub const BULK_LOOKED_AT: u64 = 1_000;
+/// Executions a second of a bulk operation that names no rate.
+pub const BULK_RATE: u32 = 20;
+/// The highest rate that a bulk operation may ask for.
+pub const BULK_RATE_MAX: u32 = 1_000;
+/// Executions that a worker reads of a bulk operation at a time.
+pub const BULK_PAGE: usize = 100;
 
 /// Headers of a request.
 pub const HEADER_COUNT: usize = 100;
@@ -231,6 +259,10 @@ pub const OUTBOX_KIND_BYTES: usize = 128;
 pub const OUTBOX_KEY_BYTES: usize = 1_024;
 /// Bytes of an item's payload as JSON.
 pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Items of a tenant that are counted; further ones are not.
+pub const COUNTED_ITEMS: u64 = 100_000;
+/// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
+pub const COUNTED_EXECUTIONS: u64 = 20_000;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 
@@ -250,6 +282,10 @@ pub const POLICY_RULES: usize = 1_000;
 pub const POLICY_AGE: Duration = Duration::from_secs(5);
 /// How old the count of what a tenant has used may be.
 pub const USAGE_AGE: Duration = Duration::from_secs(1);
+/// Executions that a report of a tenant's usage counts; there are more where it says so many.
+pub const USAGE_COUNTED: i64 = 1_000_000;
+/// Days of a report of a tenant's usage, today included.
+pub const USAGE_DAYS: u64 = 30;
 /// Tenants whose policies and counts are kept in memory.
 pub const POLICIES_KEPT: usize = 10_000;
 /// Refusals of policies that wait to be audited.
@@ -353,3 +389,51 @@ pub const PROVIDER_CLOCK: Duration = Duration::from_secs(60);
 pub const SECRET_READS_GATHER: Duration = Duration::from_millis(500);
 /// Readers that one entry about readings of a secret names; the others are counted.
 pub const SECRET_READERS_NAMED: usize = 500;
+
+/// How long an operation of the API may take; beyond it the client is told to ask again, and the
+/// work goes on to its end.
+pub const OPERATION_TIME: Duration = Duration::from_secs(30);
+/// Characters of the name of a connection.
+pub const CONNECTION_NAME_CHARS: usize = 64;
+/// How long the test of a connection may take.
+pub const CONNECTION_TEST: Duration = Duration::from_secs(10);
+/// How long a request to check the audit log may take; longer logs are checked by the command line.
+pub const AUDIT_VERIFY_REQUEST: Duration = Duration::from_secs(120);
+/// Pairs of a query.
+pub const QUERY_PAIRS: usize = 100;
+/// Characters of a parameter that is text.
+pub const PARAMETER_CHARS: usize = 1_000;
+/// Bytes of a parameter in a path.
+pub const PATH_PARAMETER_BYTES: usize = 200;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long answers are kept for repeated requests.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long after its start a request without an answer is taken to be lost, and may be repeated.
+pub const IDEMPOTENCY_LOST: Duration = Duration::from_secs(300);
+/// Expired keys that are deleted at once.
+pub const IDEMPOTENCY_PURGE: i64 = 1_000;
+/// Bytes of an answer that is kept for repeated requests; of a longer one, only that it was given.
+pub const IDEMPOTENT_ANSWER_BYTES: usize = 1024 * 1024;
+/// Token buckets of a process that has them to itself.
+pub const LOCAL_BUCKETS: usize = 100_000;
+/// Open streams of server-sent events.
+pub const STREAMS: usize = 2_000;
+/// Open streams of one tenant.
+pub const STREAMS_PER_TENANT: usize = 100;
+/// How long a stream is silent at most.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a client waits before it opens a stream again that ended.
+pub const STREAM_RETRY: Duration = Duration::from_secs(2);
+/// How long a stream stays open; the client opens it again then.
+pub const STREAM_TIME: Duration = Duration::from_secs(3600);
+/// Rows of a fixture that are read at once.
+pub const FIXTURE_PAGE: usize = 500;
+/// How long loading a fixture may take.
+pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
+/// Bytes of a fixture.
+pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of the id of a stream's event, as a client sends it back.
+pub const STREAM_ID_BYTES: usize = 8 * 1024;
+/// Steps whose progress the id of a stream's event tells.
+pub const STREAM_STEPS: usize = 100_000;

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ids::{OutboxId, TenantId};
+use crate::ids::{ExecutionId, OutboxId, TenantId};
 use crate::status::OutboxStatus;
 use crate::store::StoreError;
 
@@ -21,6 +21,11 @@ pub use reaper::OutboxReaper;
 
 /// The kind of the engine's own items; their key is the execution's id.
 pub const EXECUTION_KIND: &str = "execution";
+/// The kind of the items that publish the end of an execution for which no worker was there: it was
+/// cancelled while it waited, or set aside as poison. Their key is the execution's id.
+pub const ENDED_KIND: &str = "execution.ended";
+/// The kind of the items that are operations over many executions; their key is the operation's id.
+pub const BULK_KIND: &str = "execution.bulk";
 /// The priority of work that names none; a lower number goes first.
 pub const DEFAULT_PRIORITY: i16 = 100;
 
@@ -99,6 +104,12 @@ impl NewOutboxItem {
             not_before: None,
         }
     }
+}
+
+/// The work of publishing the end of an execution, to be queued with what ended it.
+#[must_use]
+pub fn ended_item(tenant_id: TenantId, id: ExecutionId) -> NewOutboxItem {
+    NewOutboxItem { tenant_id, ..NewOutboxItem::new(ENDED_KIND, id.to_string(), Value::Null) }
 }
 
 /// The right to work on an item. A write with an old token changes nothing.

@@ -78,6 +78,12 @@ impl PolicyRefusal {
         Self { rule, message: message.into(), retry_after: None }
     }
 
+    /// The stable code: `QUOTA_EXCEEDED` where waiting helps, else `POLICY_DENIED`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        if self.retry_after.is_some() { "QUOTA_EXCEEDED" } else { "POLICY_DENIED" }
+    }
+
     /// The same, with when to try again.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {

@@ -3,11 +3,14 @@
 //! [`Engine`] is the handle that everything else holds. It contains no workflow semantics: those
 //! are in [`crate::engine`].
 
+mod about;
 mod active;
+mod arrivals;
 mod begin;
 mod definitions;
 mod handlers;
 mod intake;
+mod operate;
 mod perform;
 mod publish;
 mod run;
@@ -17,6 +20,9 @@ mod worker;
 
 pub use intake::{
     InputProblem, IntakeError, PublishEvent, Received, StartRequest, WebhookDelivery, WebhookEndpoint, WebhookTarget,
+};
+pub use operate::{
+    BulkEffect, BulkPreview, BulkRequest, OperateError, RerunPlan, RerunRequest, RerunVersion, SignalRequest, Signalled,
 };
 pub use publish::{PublishError, Published};
 pub use settings::{Ports, Settings};

@@ -1,10 +1,5 @@
 //! The words for where things stand, as they are stored, shown and sent.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 /// A word that is not one of the known states.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{word}` is not a {of}; use one of: {known}")]
@@ -20,7 +15,7 @@ pub struct UnknownWord {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $of:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name {
             $($(#[$vdoc])* #[serde(rename = $word)] $variant,)*
         }
@@ -36,18 +31,18 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownWord;
+        impl std::str::FromStr for $name {
+            type Err = $crate::status::UnknownWord;
             fn from_str(s: &str) -> Result<Self, Self::Err> {
                 match s {
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(UnknownWord {
+                    _ => Err($crate::status::UnknownWord {
                         word: s.to_owned(),
                         of: $of,
                         known: [$($word),*].join(", "),
@@ -57,6 +52,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// Where an execution stands.
@@ -145,5 +142,47 @@ words! {
         Idempotent = "idempotent",
         /// Something that must not be repeated: an intent is recorded before the call.
         Once = "once",
+    }
+}
+
+words! {
+    /// What is done to many executions at once.
+    BulkOperation, "bulk operation" {
+        /// Each is asked to stop.
+        Cancel = "cancel",
+        /// Failed ones go on in place.
+        Retry = "retry",
+        /// Ended ones run again, as new executions.
+        Replay = "replay",
+        /// Dead letters go back into the queue.
+        Requeue = "requeue",
+    }
+}
+
+words! {
+    /// Where an operation over many executions stands.
+    BulkStatus, "bulk status" {
+        /// Selected and queued.
+        Pending = "pending",
+        /// A worker is at it.
+        Running = "running",
+        /// Everything selected was gone through.
+        Completed = "completed",
+        /// Somebody ended it before that.
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// What became of one execution of a bulk operation.
+    BulkItemStatus, "bulk item status" {
+        /// Not gone through.
+        Pending = "pending",
+        /// Done.
+        Done = "done",
+        /// Tried, and it did not work.
+        Failed = "failed",
+        /// Not done, because the execution was not in a state for it any more.
+        Skipped = "skipped",
     }
 }

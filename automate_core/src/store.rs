@@ -5,7 +5,9 @@
 
 mod accepting;
 mod advancing;
+mod bulk;
 mod documents;
+mod operating;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +22,9 @@ use crate::status::ExecutionStatus;
 
 pub use accepting::*;
 pub use advancing::*;
+pub use bulk::*;
 pub use documents::*;
+pub use operating::*;
 
 /// JSON as text, checked by whoever made it.
 pub type Json = Arc<str>;
@@ -122,7 +126,7 @@ pub struct StoreHealth {
 
 /// The verbs of the engine. `Arc<dyn Store>` is what drivers hold.
 #[async_trait]
-pub trait Store: OutboxStore {
+pub trait Store: OutboxStore + OperateStore {
     /// Stores an event, its dedupe keys, its executions and their items, in one transaction; many
     /// concurrent calls share one commit. A call that has been made goes on when its future is
     /// dropped.
@@ -168,7 +172,7 @@ pub trait Store: OutboxStore {
     /// The tenant of a slug.
     async fn tenant(&self, slug: &str) -> Result<TenantId, StoreError>;
     /// Saves a draft; makes the workflow where there is none. With `expected`, `Conflict` where the
-    /// row has changed since.
+    /// row has changed since; 0 is a workflow that is not there yet.
     async fn save_draft(
         &self,
         tenant: TenantId,

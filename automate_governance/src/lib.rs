@@ -6,7 +6,9 @@ pub use inventory;
 
 pub mod connections;
 pub mod egress;
+pub mod fixtures;
 pub mod identity;
+pub mod models;
 pub mod policy;
 pub mod redaction;
 pub mod secrets;

@@ -8,7 +8,9 @@
 mod buckets;
 mod budget;
 mod document;
+pub mod entity;
 mod refusals;
+mod report;
 mod usage;
 
 use std::collections::HashMap;
@@ -27,6 +29,7 @@ use tokio::time::Instant;
 pub use buckets::{Bucket, RateBuckets, Taken};
 pub use budget::{LLM_COST, LLM_TOKENS, UsageBudget};
 pub use document::{StoredPolicy, load, save};
+pub use report::{DayOfUsage, UsageReport, usage};
 
 /// The policies of all tenants. Cheap to clone.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ mod audited;
 mod chain;
 mod database;
 mod derive;
-mod entity;
+pub mod entity;
 mod env;
 mod envelope;
 mod file;
@@ -20,7 +20,7 @@ mod vault;
 
 pub use audited::AuditedReads;
 pub use chain::{SecretChain, SecretChanges};
-pub use database::{DatabaseBackend, KeyCheck, Rewrapped, SecretInfo, SecretStoreError};
+pub use database::{DatabaseBackend, KeyCheck, Rewrapped, SecretInfo, SecretStoreError, SecretVersion, SecretWrite};
 pub use env::EnvBackend;
 pub use file::FileBackend;
 pub use master_key::{KeyOrigin, LoadedKeys, MasterKey, MasterKeyError, MasterKeys};

@@ -74,6 +74,7 @@ fn accept(trigger: &TriggerRecord) -> Accept {
             correlation_id: id.to_string(),
             parent_id: None,
             replay_of: None,
+            adopted: Vec::new(),
             event_id: None,
             created_at: now,
             lease: Some(NewLease { owner: "probe".to_owned(), lease: Duration::from_secs(60) }),
@@ -201,6 +202,7 @@ async fn main() -> Result<(), StoreError> {
         sha256: "probe".to_owned(),
         author: "probe".to_owned(),
         note: String::new(),
+        expected: None,
         triggers: vec![NewTrigger { kind: "webhook".to_owned(), key: "orders".to_owned(), position: 0 }],
     };
     store.publish(TenantId::DEFAULT, version).await?;

@@ -4,16 +4,21 @@
 //! is rare and written once. Every unit of work runs in a task of its own ([`Database::run`]).
 
 mod accepting;
+mod bulk;
+mod bulk_work;
 mod documents;
 mod entities;
+mod facts;
 mod hints;
 mod history;
 mod nul;
 mod operate;
+mod operating;
 mod postgres;
 mod progress;
 mod queue;
 mod rows;
+mod signals;
 mod sqlite;
 mod upkeep;
 
@@ -166,7 +171,7 @@ impl Store for EngineStore {
     async fn cancel(&self, tenant: TenantId, id: ExecutionId) -> Result<CancelOutcome, StoreError> {
         let now = self.clock.now();
         let outcome = self.db.run(move |db| operate::cancel(db, now, tenant, id)).await?;
-        if outcome == CancelOutcome::Requested {
+        if !matches!(outcome, CancelOutcome::AlreadyEnded(_)) {
             self.hints.work();
         }
         Ok(outcome)

@@ -6,9 +6,14 @@
 
 pub mod audit;
 mod committer;
+pub mod counts;
 pub mod db;
 pub mod engine_store;
 pub mod error;
+pub mod follow;
+pub mod idempotency;
+pub mod inbox;
+pub mod models;
 pub mod outbox;
 pub mod resource;
 

@@ -18,13 +18,16 @@ mod reap;
 mod row;
 mod skip_locked;
 mod statement;
+pub mod tenant;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use automate_core::clock::Clock;
+use automate_core::ids::OutboxId;
 use automate_core::outbox::{NewOutboxItem, OutboxStore};
 use automate_core::store::StoreError;
+use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
 pub use optimistic::OptimisticClaimOutboxStore;
@@ -49,6 +52,15 @@ pub fn open(db: &Database, clock: Arc<dyn Clock>, options: OutboxOptions) -> Res
         Backend::Postgres => Arc::new(SkipLockedClaimOutboxStore::new(db, options)?),
         Backend::Sqlite => Arc::new(OptimisticClaimOutboxStore::new(db, clock, options)?),
     })
+}
+
+/// Puts dead letters back into the queue, with their executions, in the transaction of the caller.
+pub(crate) async fn requeue_in(
+    transaction: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    ids: &[OutboxId],
+) -> Result<u64, StoreError> {
+    operate::requeue(transaction, now, ids).await
 }
 
 /// A transaction in which work can be queued.

@@ -14,6 +14,7 @@ mod declare;
 mod diff;
 mod error;
 mod expand;
+pub mod fixtures;
 mod get;
 mod hooks;
 mod list;

@@ -10,6 +10,7 @@ mod audit;
 mod dialect;
 mod executions;
 mod migrate;
+mod operating;
 mod outbox;
 mod partitions;
 mod people;

@@ -13,10 +13,12 @@ use automate_core::runtime::{Engine, Ports, Settings};
 use automate_core::secrets::SecretResolver;
 use automate_governance::connections::StoredConnections;
 use automate_governance::egress::{AddressPolicy, GuardedClient};
+use automate_governance::identity::oidc::Oidc;
 use automate_governance::policy::Governor;
 use automate_governance::secrets::{AuditedReads, MasterKeys, ReadQueue};
 use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
+use automate_store::resource::Resources;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::connections::Connections;
@@ -46,10 +48,18 @@ impl App {
         database::make_data_dir(&config.data_dir)?;
         let env = environment();
         let database = database::open(config).await?;
+        for prepare in &self.preparations {
+            prepare(database.clone()).await?;
+        }
         let store = automate_store::open(&database)?;
 
         let keys = super::secrets::master_keys(config, &env, &database, role).await?;
         let audit = audit_log(&database, &keys)?;
+        let identity = super::people::identity(config, &database, &audit, &keys);
+        if role != Role::Tool {
+            super::people::prepare(&identity).await?;
+        }
+        let resources = Resources::new(database.clone(), audit.clone(), cursor_key(&keys));
         let governor = Governor::new(database.clone(), audit.clone());
         let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
         let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
@@ -61,6 +71,7 @@ impl App {
             .map_err(|e| AppError::Egress(e.to_string()))?
             .with_policies(Arc::new(governor.clone()));
         let http: Arc<dyn HttpClient> = Arc::new(guard);
+        let oidc = Oidc::new(identity.clone(), &config.oidc, http.clone(), secrets.clone());
         let stored_connections = StoredConnections::new(database.clone());
         let configured = config.connections.clone();
         let connections = Arc::new(Connections::new(Some(stored_connections.clone()), configured, secrets.clone()));
@@ -94,6 +105,12 @@ impl App {
             secret_chain: chain,
             stored_secrets,
             audit,
+            identity,
+            oidc,
+            resources,
+            views: self.views(),
+            services: self.services.clone(),
+            authenticator: self.authenticator.clone(),
             governor,
             stored_connections,
             reads: Arc::new(Mutex::new(Some(reads_worker))),
@@ -115,11 +132,17 @@ fn audit_log(database: &Database, keys: &MasterKeys) -> Result<AuditLog, AppErro
     Ok(AuditLog::new(database.clone(), keys)?)
 }
 
+/// What signs the cursors of lists: the same in all processes of an installation.
+fn cursor_key(keys: &MasterKeys) -> [u8; 32] {
+    keys.derive("cursors of lists").first().map_or([0; 32], |(_, key)| **key)
+}
+
 fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {
     let allowed = &config.templates.env_allow;
     let env = env.iter().filter(|(name, _)| allowed.contains(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
     let days = u64::from(config.history.retention_days);
     Settings {
+        owner: owner(),
         concurrency: match role {
             Role::Worker => config.worker.concurrency,
             Role::Accept | Role::Tool => 0,
@@ -134,6 +157,17 @@ fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Sett
         retention: (days > 0).then(|| Duration::from_secs(days * 24 * 3_600)),
         ..Settings::default()
     }
+}
+
+/// The name under which this process holds leases, so that people can tell where it runs: machine,
+/// process id, and what tells two starts with the same process id apart.
+fn owner() -> String {
+    let host =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let host: String =
+        host.unwrap_or_default().trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(63).collect();
+    let host = if host.is_empty() { "automate".to_owned() } else { host };
+    format!("{host}-{}-{}", std::process::id(), automate_core::ids::new_v7().simple())
 }
 
 /// Where this installation itself can be reached, as far as the configuration says so in numbers: a

@@ -44,6 +44,11 @@ impl Server {
         &self.parts.database
     }
 
+    /// What it is wired of.
+    pub(crate) const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     /// Publishes a document of the benchmark.
     pub(crate) async fn publish(&self, document: &str) -> Result<(), BenchError> {
         match self.parts.engine.publish(TenantId::DEFAULT, document, "bench", "").await {

@@ -1,8 +1,9 @@
 //! What a command answers when it did not do its work, and the exit code for it.
 
-use automate_core::runtime::{IntakeError, PublishError};
+use automate_core::runtime::{IntakeError, OperateError, PublishError};
 use automate_core::store::StoreError;
 
+use automate_governance::identity::IdentityError;
 use automate_governance::secrets::SecretStoreError;
 
 use crate::app::AppError;
@@ -108,6 +109,20 @@ impl From<IntakeError> for CliError {
     }
 }
 
+impl From<OperateError> for CliError {
+    fn from(error: OperateError) -> Self {
+        let hint = match error {
+            OperateError::Intake(error) => return error.into(),
+            OperateError::Store(error) => return error.into(),
+            OperateError::NotEnded { id, .. } => Some(format!("`automate executions cancel {id}` ends it")),
+            OperateError::Ended { id, .. } => Some(format!("`automate executions replay {id}` runs it again")),
+            OperateError::Step(_) => Some("`automate executions show ID` has the paths of the steps".to_owned()),
+            OperateError::InvalidSignal(_) | OperateError::SignalsFull(_) | OperateError::InvalidBulk(_) => None,
+        };
+        Self::Failed { message: error.to_string(), hint }
+    }
+}
+
 impl From<PublishError> for CliError {
     fn from(error: PublishError) -> Self {
         match error {
@@ -131,5 +146,14 @@ impl From<AppError> for CliError {
 impl From<SecretStoreError> for CliError {
     fn from(error: SecretStoreError) -> Self {
         Self::failed(error.to_string())
+    }
+}
+
+impl From<IdentityError> for CliError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Store(store) => store.into(),
+            other => Self::failed(other.to_string()),
+        }
     }
 }

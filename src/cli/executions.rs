@@ -1,5 +1,10 @@
 //! `automate executions`.
 
+mod bulk;
+mod explain;
+mod replay;
+mod signal;
+
 use automate_core::ids::ExecutionId;
 use automate_core::status::ExecutionStatus;
 use automate_core::store::{CancelOutcome, ExecutionQuery, ExecutionRecord, Json, Resolution};
@@ -24,10 +29,17 @@ pub(crate) enum ExecutionsCommand {
     Cancel(OneArgs),
     /// Runs a failed execution on: failed steps run again, finished ones stay
     Retry(OneArgs),
-    /// Runs an ended execution again as a new one, with the same event and input or another input
-    Replay(ReplayArgs),
+    /// Runs an ended execution again as a new one: whole or from a step, with its input or another
+    Replay(replay::ReplayArgs),
     /// Decides a step whose outcome is not known
     Resolve(ResolveArgs),
+    /// Says why an execution stands where it does, and what one can do about it
+    Explain(OneArgs),
+    /// Sends a signal to an execution, for a step that waits for it or that will
+    Signal(signal::SignalArgs),
+    /// Cancels, retries, replays or requeues many executions at once
+    #[command(subcommand)]
+    Bulk(bulk::BulkCommand),
 }
 
 /// Arguments of `executions list`.
@@ -70,18 +82,6 @@ pub(crate) struct OneArgs {
     json: JsonFlag,
 }
 
-/// Arguments of `executions replay`.
-#[derive(Debug, Args)]
-pub(crate) struct ReplayArgs {
-    /// The execution
-    id: ExecutionId,
-    /// Another input: JSON, or @FILE
-    #[arg(long, value_name = "JSON|@FILE")]
-    input: Option<String>,
-    #[command(flatten)]
-    then: running::ThenArgs,
-}
-
 /// Arguments of `executions resolve`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("decision").required(true))]
@@ -105,24 +105,35 @@ pub(crate) struct ResolveArgs {
 
 /// Does what was asked of executions.
 pub(crate) async fn run(context: Context, command: ExecutionsCommand) -> Result<(), CliError> {
-    // A replay that is waited for is run here, with all that it starts and waits for.
-    let works = matches!(&command, ExecutionsCommand::Replay(args) if args.then.here());
+    // What is waited for is done here, with all that it starts and waits for.
+    let works = match &command {
+        ExecutionsCommand::Replay(args) => args.works(),
+        ExecutionsCommand::Bulk(command) => command.works(),
+        _ => false,
+    };
     let parts = context.open(if works { Role::Worker } else { Role::Tool }).await?;
     let worker = running::Worker::begin(&parts, works);
-    let result = match command {
-        ExecutionsCommand::List(args) => list(&parts, args).await,
-        ExecutionsCommand::Show(args) => show(&parts, &args).await,
-        ExecutionsCommand::Cancel(args) => cancel(&parts, &args).await,
-        ExecutionsCommand::Retry(args) => {
-            parts.store.retry_execution(TENANT, args.id).await?;
-            told(&parts, args.id, args.json, "back in the queue; a worker goes on with its failed steps").await
-        }
-        ExecutionsCommand::Replay(args) => replay(&parts, args).await,
-        ExecutionsCommand::Resolve(args) => resolve(&parts, args).await,
-    };
+    let result = perform(&parts, command).await;
     worker.end().await;
     parts.close().await;
     result
+}
+
+async fn perform(parts: &Parts, command: ExecutionsCommand) -> Result<(), CliError> {
+    match command {
+        ExecutionsCommand::List(args) => list(parts, args).await,
+        ExecutionsCommand::Show(args) => show(parts, &args).await,
+        ExecutionsCommand::Cancel(args) => cancel(parts, &args).await,
+        ExecutionsCommand::Retry(args) => {
+            parts.engine.retry(TENANT, args.id).await?;
+            told(parts, args.id, args.json, "back in the queue; a worker goes on with its failed steps").await
+        }
+        ExecutionsCommand::Replay(args) => replay::run(parts, args).await,
+        ExecutionsCommand::Resolve(args) => resolve(parts, args).await,
+        ExecutionsCommand::Explain(args) => explain::run(parts, &args).await,
+        ExecutionsCommand::Signal(args) => signal::run(parts, args).await,
+        ExecutionsCommand::Bulk(command) => bulk::run(parts, command).await,
+    }
 }
 
 async fn list(parts: &Parts, args: ListArgs) -> Result<(), CliError> {
@@ -194,7 +205,7 @@ async fn show(parts: &Parts, args: &ShowArgs) -> Result<(), CliError> {
 }
 
 async fn cancel(parts: &Parts, args: &OneArgs) -> Result<(), CliError> {
-    let text = match parts.store.cancel(TENANT, args.id).await? {
+    let text = match parts.engine.cancel(TENANT, args.id).await? {
         CancelOutcome::Cancelled => "cancelled",
         CancelOutcome::Requested => "asked to stop: no new step starts, running actions are told",
         CancelOutcome::AlreadyEnded(status) => {
@@ -202,12 +213,6 @@ async fn cancel(parts: &Parts, args: &OneArgs) -> Result<(), CliError> {
         }
     };
     told(parts, args.id, args.json, text).await
-}
-
-async fn replay(parts: &Parts, args: ReplayArgs) -> Result<(), CliError> {
-    let input = args.input.as_deref().map(running::input).transpose()?;
-    let id = parts.engine.replay(TENANT, args.id, input, args.then.here()).await?;
-    running::after_start(parts, id, args.then).await
 }
 
 async fn resolve(parts: &Parts, args: ResolveArgs) -> Result<(), CliError> {
@@ -219,7 +224,7 @@ async fn resolve(parts: &Parts, args: ResolveArgs) -> Result<(), CliError> {
         None if args.repeat => Resolution::Repeat,
         None => Resolution::Failed,
     };
-    parts.store.resolve_unknown(TENANT, args.id, &args.step, resolution).await?;
+    parts.engine.resolve(TENANT, args.id, &args.step, resolution).await?;
     told(parts, args.id, args.json, "decided; the execution is back in the queue").await
 }
 

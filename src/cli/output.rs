@@ -33,6 +33,22 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Asks a person for a yes. Only where stdin is a terminal.
+pub(crate) fn confirmed(question: &str) -> bool {
+    drop(write!(std::io::stderr().lock(), "{question} [y/N] "));
+    let mut answer = String::new();
+    match std::io::stdin().read_line(&mut answer) {
+        Ok(_) => matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"),
+        Err(_) => false,
+    }
+}
+
+/// Whether somebody is there who can be asked.
+#[must_use]
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal()
+}
+
 /// Lays rows out under their headings, columns two spaces apart, the last one not padded.
 #[must_use]
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {

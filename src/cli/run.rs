@@ -50,6 +50,11 @@ pub(crate) struct ThenArgs {
 }
 
 impl ThenArgs {
+    /// Whether JSON is wanted.
+    pub(crate) const fn json(self) -> bool {
+        self.json
+    }
+
     /// Whether this process stays, so that it can do the work itself.
     pub(crate) const fn here(self) -> bool {
         self.wait || self.follow

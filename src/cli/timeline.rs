@@ -1,6 +1,7 @@
 //! An execution told as a story: what happened, when, how often it was tried, what came of it.
 
 use automate_core::actions::LogLevel;
+use automate_core::engine::signal_of;
 use automate_core::ids::ExecutionId;
 use automate_core::status::{ExecutionStatus, StepStatus};
 use automate_core::store::{EventRecord, ExecutionRecord, Json, StepLog, StepRecord, Store, StoreError};
@@ -84,7 +85,10 @@ impl Story {
                 format!("started by hand{}", word("source").map(|s| format!(" ({s})")).unwrap_or_default())
             }
             Some("replay") => match self.execution.replay_of {
-                Some(of) => format!("a replay of {of}"),
+                Some(of) => {
+                    let from = word("from").map(|step| format!(" from step `{step}`")).unwrap_or_default();
+                    format!("a replay of {of}{from}")
+                }
                 None => "a replay".into(),
             },
             Some(other) => format!("started by {other}"),
@@ -165,6 +169,11 @@ impl Story {
         let last = step.attempts.last();
         let why =
             || step.error.as_ref().map_or_else(String::new, |e| format!(": {} {}", e.code, cut(&e.message, SHOWN)));
+        // Taken over from the execution that this one repeats, whose key its effect carried.
+        let kept = self.execution.replay_of.is_some_and(|of| step.idempotency_key.starts_with(&of.to_string()));
+        if kept && step.finished_at.is_some_and(|at| at <= self.execution.created_at) {
+            return Some(('=', self.execution.created_at, format!("kept: {} before", step.status)));
+        }
         Some(match step.status {
             StepStatus::Pending => return None,
             StepStatus::Completed if step.uses == "wait" => ('✓', ended, format!("waited {took}")),
@@ -183,7 +192,12 @@ impl Story {
             }
             StepStatus::Waiting => {
                 let until = step.wake_at.map(|at| format!(" until {} UTC", time(at))).unwrap_or_default();
-                let what = if last.is_some() { "waiting for its next attempt" } else { "waiting" };
+                let signal = step.input.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+                let what = match signal.as_ref().and_then(signal_of) {
+                    Some(name) if step.uses == "wait" => format!("waiting for the signal `{name}`"),
+                    _ if last.is_some() => "waiting for its next attempt".to_owned(),
+                    _ => "waiting".to_owned(),
+                };
                 ('…', last.map_or(began, |a| a.finished_at), format!("{what}{until}"))
             }
             StepStatus::OutcomeUnknown => (
@@ -221,7 +235,7 @@ impl Story {
             ExecutionStatus::Pending => "Accepted; no worker has begun it yet.".into(),
             ExecutionStatus::Running if e.cancel_requested_at.is_some() => "Running; asked to cancel.".into(),
             ExecutionStatus::Running => "Running.".into(),
-            ExecutionStatus::Waiting => "Waiting.".into(),
+            ExecutionStatus::Waiting => format!("Waiting. What for: automate executions explain {}", e.id),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The engine over real stores: the guarantees that need a driver, a database and time.
 
-mod actions;
-mod bed;
+pub(crate) mod actions;
+pub(crate) mod bed;
 
 mod accepting;
 mod ending;

@@ -81,7 +81,9 @@ impl Outbound {
     fn ready(&self, mut request: HttpRequest) -> Result<Ready<'_>> {
         let remaining = self.remaining();
         if remaining.is_zero() {
-            return Err(ConnectorError::new(ErrorCode::Timeout, "the step's time is up"));
+            let error = ConnectorError::new(ErrorCode::Timeout, "the step's time is up");
+            let sent = self.sent.load(Ordering::Relaxed);
+            return Err(if sent { error } else { error.with_details(json!({ "sent": false })) });
         }
         // A little before the deadline, so that the error can still say which host did not answer.
         request.timeout = request.timeout.min(remaining - CALL_MARGIN.min(remaining / 10));

@@ -1,7 +1,7 @@
 //! What is asked of a language model and what it answers, apart from any wire format.
 
 use automate_core::error::ErrorCode;
-use automate_core::limits::{LLM_MESSAGES, LLM_PROMPT_BYTES, LLM_TOOLS};
+use automate_core::limits::{LLM_MESSAGES, LLM_PROMPT_BYTES, LLM_TOKENS, LLM_TOOLS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -202,8 +202,8 @@ impl ChatRequest {
                 "`stop` takes {STOPS} texts at most, none of them empty"
             )));
         }
-        if self.max_tokens == Some(0) {
-            return Err(ConnectorError::invalid_input("`max_tokens` must be at least 1"));
+        if self.max_tokens.is_some_and(|most| !(1..=LLM_TOKENS).contains(&most)) {
+            return Err(ConnectorError::invalid_input(format!("`max_tokens` must be from 1 to {LLM_TOKENS}")));
         }
         if self.temperature.is_some_and(|degree| !(0.0..=2.0).contains(&degree)) {
             return Err(ConnectorError::invalid_input("`temperature` must be from 0 to 2"));

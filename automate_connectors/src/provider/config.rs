@@ -67,6 +67,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The prices of models, as they are given.
+    pub(super) fn prices(&self) -> &BTreeMap<String, Price> {
+        &self.prices
+    }
+
     /// The price of a model, its own or the one of all others.
     pub(super) fn price(&self, model: &str) -> Option<&Price> {
         self.prices.get(model).or_else(|| self.prices.get(ANY_MODEL))

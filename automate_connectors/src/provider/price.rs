@@ -6,11 +6,13 @@ use super::chat::Tokens;
 
 /// Millionths of a unit of the currency; a price is for as many tokens.
 const MILLION: u64 = 1_000_000;
+/// The highest price, in units of the currency: one that no sum of costs overflows.
+const HIGHEST: u64 = 1_000_000;
 /// Digits after the point that a millionth can hold.
 const DECIMALS: usize = 6;
 
 /// The price of a model, in millionths of the currency for a million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Price {
     /// Of the request.
     pub input: u64,
@@ -49,8 +51,9 @@ impl Price {
     pub fn cost(&self, tokens: Tokens) -> u64 {
         let cached = tokens.cached_input.min(tokens.input);
         let of = |tokens: u64, price: u64| u128::from(tokens) * u128::from(price);
-        let sum =
-            of(tokens.input - cached, self.input) + of(cached, self.cached_input) + of(tokens.output, self.output);
+        let sum = of(tokens.input - cached, self.input)
+            .saturating_add(of(cached, self.cached_input))
+            .saturating_add(of(tokens.output, self.output));
         u64::try_from(sum.div_ceil(u128::from(MILLION))).unwrap_or(u64::MAX)
     }
 }
@@ -59,13 +62,14 @@ impl Price {
 fn micros(field: &str, value: &Value) -> Result<u64, PriceError> {
     let wrong = || {
         PriceError(format!(
-            "`{field}` of a price is an amount for a million tokens, as text with {DECIMALS} decimals at most: \"0.15\""
+            "`{field}` of a price is an amount for a million tokens, {HIGHEST} at most, as text with {DECIMALS} decimals \
+             at most: \"0.15\""
         ))
     };
     let text = match value {
         Value::String(text) => text.trim(),
         Value::Number(number) => {
-            return number.as_u64().and_then(|whole| whole.checked_mul(MILLION)).ok_or_else(wrong);
+            return number.as_u64().filter(|whole| *whole <= HIGHEST).map(|whole| whole * MILLION).ok_or_else(wrong);
         }
         _ => return Err(wrong()),
     };
@@ -75,8 +79,8 @@ fn micros(field: &str, value: &Value) -> Result<u64, PriceError> {
         return Err(wrong());
     }
     let fraction: u64 = format!("{fraction:0<DECIMALS$}").parse().map_err(|_| wrong())?;
-    let whole: u64 = whole.parse().map_err(|_| wrong())?;
-    whole.checked_mul(MILLION).and_then(|micros| micros.checked_add(fraction)).ok_or_else(wrong)
+    let whole: u64 = whole.parse().ok().filter(|whole| *whole <= HIGHEST).ok_or_else(wrong)?;
+    Ok(whole * MILLION + fraction)
 }
 
 #[cfg(test)]
@@ -94,7 +98,8 @@ mod tests {
         assert_eq!(price.cost(tokens(1_000, 500, 0)), 450);
         assert_eq!(price.cost(tokens(1, 0, 0)), 1, "rounded up: many small calls are not free");
         assert_eq!(price.cost(tokens(0, 0, 0)), 0);
-        assert_eq!(price.cost(tokens(u64::MAX, u64::MAX, 0)), u64::MAX);
+        let dear = Price { input: u64::MAX, output: u64::MAX, cached_input: u64::MAX };
+        assert_eq!(dear.cost(tokens(u64::MAX, u64::MAX, u64::MAX)), u64::MAX);
         let cached = Price::read(&json!({ "input": 3, "output": "15", "cached_input": "0.3" })).unwrap();
         assert_eq!(cached.cost(tokens(10_000, 0, 9_000)), 3_000 + 2_700);
         assert_eq!(cached.cost(tokens(10, 0, 9_000)), 3, "no more is cached than there is");

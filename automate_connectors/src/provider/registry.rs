@@ -1,6 +1,6 @@
 //! Which providers there are, and under which names they can be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::budget::{Budget, Unlimited};
 use super::config::Settings;
+use super::price::Price;
 use super::{Capability, Provider};
 use crate::base::http::{HttpClient, NoHttp};
 use crate::base::{ConnectorError, Result};
@@ -52,6 +53,12 @@ pub struct ProviderInfo {
     pub capabilities: Vec<Capability>,
     /// The model that is asked where a step names none.
     pub default_model: Option<String>,
+    /// The models that may be asked, where not all may.
+    pub models: Option<BTreeSet<String>>,
+    /// Tokens of an answer, at most; what a request without a bound is held to.
+    pub max_output_tokens: Option<u64>,
+    /// The prices of models; `*` is that of all others.
+    pub prices: BTreeMap<String, Price>,
     /// Whether it stands in the configuration; others are asked with no settings.
     pub configured: bool,
     /// Where it comes from: `configuration`, `app`, or a crate and its version.
@@ -273,6 +280,9 @@ impl Entry {
             display_name: self.provider.display_name().to_owned(),
             capabilities: self.provider.capabilities().to_vec(),
             default_model: self.default_model().map(str::to_owned),
+            models: self.settings.policy.models.clone(),
+            max_output_tokens: self.settings.policy.max_output_tokens,
+            prices: self.settings.prices().clone(),
             configured: self.configured,
             origin: self.origin.clone(),
         }

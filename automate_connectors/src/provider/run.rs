@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use automate_core::error::{ErrorCode, StepError};
-use automate_core::limits::LLM_OUTPUT_TOKENS;
+use automate_core::limits::{LLM_OUTPUT_TOKENS, LLM_TOKENS};
 use automate_core::secrets::SecretValue;
 
 use super::budget::Spend;
@@ -163,7 +163,7 @@ fn admit(entry: &Entry, request: &mut ChatRequest) -> Result<()> {
 fn estimate(entry: &Entry, request: &ChatRequest) -> Spend {
     let tokens = Tokens {
         input: request.estimated_tokens(),
-        output: request.max_tokens.unwrap_or(LLM_OUTPUT_TOKENS),
+        output: request.max_tokens.unwrap_or(LLM_OUTPUT_TOKENS).min(LLM_TOKENS),
         cached_input: 0,
     };
     Spend {
@@ -174,11 +174,17 @@ fn estimate(entry: &Entry, request: &ChatRequest) -> Spend {
 }
 
 fn usage(entry: &Entry, request: &ChatRequest, answer: &ChatAnswer) -> Usage {
-    let tokens = answer.tokens.unwrap_or_else(|| Tokens {
+    let counted = answer.tokens.unwrap_or_else(|| Tokens {
         input: request.estimated_tokens(),
         output: answer.estimated_tokens(),
         cached_input: 0,
     });
+    // The numbers come from outside.
+    let tokens = Tokens {
+        input: counted.input.min(LLM_TOKENS),
+        output: counted.output.min(LLM_TOKENS),
+        cached_input: counted.cached_input.min(counted.input).min(LLM_TOKENS),
+    };
     Usage {
         input_tokens: tokens.input,
         output_tokens: tokens.output,

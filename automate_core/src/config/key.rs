@@ -84,6 +84,10 @@ table! {
         "Where the embedded database, the key file and artifacts live.";
     "server.bind" => server.bind, "host:port", "127.0.0.1:8000", host_and_port,
         "The address that the server listens on; port 0 takes a free one.";
+    "server.public_url" => server.public_url, "`http://` or `https://` with host and port, and nothing after it", "",
+        server_address,
+        "Where browsers find the server, such as `https://automate.example`. With `https` the cookies of sessions are \
+         `Secure`; log-ins at identity providers need it.";
     "server.body_limit_bytes" => server.body_limit_bytes, "a whole number from 1 to 104857600", "1048576",
         |r| whole(r, 1, limits::BODY_BYTES_MAX as u64),
         "The most bytes of a request's body; a larger one gets 413.";
@@ -157,6 +161,10 @@ table! {
     "webhooks.tolerance_seconds" => webhooks.tolerance, "a whole number of seconds from 1 to 3600", "300",
         |r| seconds(r, 1, 3600),
         "How far the signed timestamp of a webhook may be from now.";
+    "sessions.idle_minutes" => sessions.idle_minutes, "a whole number from 5 to 10080", "60", |r| whole(r, 5, 10_080),
+        "Minutes without a request after which somebody is logged out.";
+    "sessions.absolute_hours" => sessions.absolute_hours, "a whole number from 1 to 8760", "12", |r| whole(r, 1, 8_760),
+        "Hours after a log-in at which somebody is logged out in any case.";
 }
 
 /// Every key, in the order of the reference page.
@@ -204,7 +212,7 @@ fn quoted(text: &str) -> String {
     format!("`{short}`")
 }
 
-fn text(raw: &Raw) -> Result<String, String> {
+pub(super) fn text(raw: &Raw) -> Result<String, String> {
     match raw {
         Raw::Text(text) | Raw::Typed(Value::String(text)) => Ok(text.trim().to_owned()),
         Raw::Typed(_) => Err(describe(raw)),
@@ -223,7 +231,7 @@ fn seconds(raw: &Raw, min: u64, max: u64) -> Result<Duration, String> {
     whole(raw, min, max).map(Duration::from_secs)
 }
 
-fn list(raw: &Raw) -> Result<Vec<String>, String> {
+pub(super) fn list(raw: &Raw) -> Result<Vec<String>, String> {
     let parts: Vec<String> = match raw {
         Raw::Text(text) | Raw::Typed(Value::String(text)) => text.split(',').map(|s| s.trim().to_owned()).collect(),
         Raw::Typed(Value::Array(items)) => items
@@ -314,7 +322,7 @@ fn backends(raw: &Raw) -> Result<Vec<String>, String> {
 }
 
 /// What the names of variables begin with that hold what opens everything else.
-const CREDENTIALS: [&str; 2] = ["AUTOMATE_MASTER_KEY", "AUTOMATE_SECRETS__VAULT__"];
+const CREDENTIALS: [&str; 3] = ["AUTOMATE_MASTER_KEY", "AUTOMATE_SECRETS__VAULT__", "AUTOMATE_OIDC__"];
 
 fn is_env_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')

@@ -21,8 +21,10 @@ pub(super) struct Setting {
 pub(super) const CONNECTIONS: &str = "connections";
 /// Where providers of language models stand.
 pub(super) const PROVIDERS: &str = "providers";
+/// Where identity providers stand.
+pub(super) const OIDC: &str = "oidc";
 /// The sections whose keys are names of the operator's own.
-pub(super) const NAMED: [&str; 2] = [CONNECTIONS, PROVIDERS];
+pub(super) const NAMED: [&str; 3] = [CONNECTIONS, PROVIDERS, OIDC];
 
 /// Variables that begin with `AUTOMATE_` and are no keys.
 fn is_reserved(name: &str) -> bool {

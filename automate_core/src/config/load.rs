@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::key::{Raw, describe, env_name, keys};
-use super::layers::{CONNECTIONS, NAMED, PROVIDERS, Setting, from_env, from_toml};
+use super::layers::{CONNECTIONS, NAMED, OIDC, PROVIDERS, Setting, from_env, from_toml};
 use super::mask::{MASK, is_sensitive_name};
+use super::oidc::Fault;
 use super::{Config, ConnectionConfig, ProviderConfig};
 use crate::limits;
 
@@ -153,6 +154,12 @@ impl Config {
                 });
             }
         }
+        for (name, provider) in &loaded.config.oidc {
+            if let Some(field) = provider.missing() {
+                let hint = "an identity provider needs its `issuer` and our `client_id` there".to_owned();
+                errors.push(ConfigError::Missing { key: format!("{OIDC}.{name}.{field}"), hint });
+            }
+        }
         loaded.config.follow_data_dir();
         if errors.is_empty() { Ok(loaded) } else { Err(ConfigErrors(errors)) }
     }
@@ -160,7 +167,7 @@ impl Config {
 
 impl Loaded {
     /// Every key with its effective value and source, in the order of the reference page, then the
-    /// connections and the providers.
+    /// connections, the providers and the identity providers.
     #[must_use]
     pub fn effective(&self) -> Vec<Effective> {
         let source_of = |key: &str| self.sources.get(key).cloned().unwrap_or(Source::Default);
@@ -185,6 +192,12 @@ impl Loaded {
                 lines.push(Effective { value: show_field(field, value), source: source_of(&key), key });
             }
         }
+        for (name, provider) in &self.config.oidc {
+            for (field, value) in provider.shown() {
+                let key = format!("{OIDC}.{name}.{field}");
+                lines.push(Effective { value, source: source_of(&key), key });
+            }
+        }
         lines
     }
 
@@ -194,6 +207,8 @@ impl Loaded {
             self.apply_named(CONNECTIONS, path, &setting, errors);
         } else if let Some(path) = within(PROVIDERS) {
             self.apply_named(PROVIDERS, path, &setting, errors);
+        } else if let Some(path) = within(OIDC) {
+            self.apply_oidc(path, &setting, errors);
         } else if let Some(key) = keys().iter().find(|key| key.name == setting.name) {
             match key.set(&mut self.config, &setting.raw) {
                 Ok(()) => {
@@ -232,14 +247,8 @@ impl Loaded {
             errors.push(invalid(key, &setting.source, takes, got));
             return;
         };
-        let well_formed = |word: &str| {
-            !word.is_empty()
-                && word.len() <= 64
-                && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-        };
-        if !well_formed(name) || !well_formed(field) {
-            let takes = "a name of letters, digits, `_` and `-`, 64 characters at most";
-            errors.push(invalid(key, &setting.source, takes, format!("`{path}`")));
+        if !is_name(name) || !is_name(field) {
+            errors.push(invalid(key, &setting.source, NAME, format!("`{path}`")));
             return;
         }
         let (kind, fields) = if section == CONNECTIONS {
@@ -270,6 +279,41 @@ impl Loaded {
         }
         self.sources.insert(key.clone(), setting.source.clone());
     }
+
+    /// One field of `[oidc.NAME]`.
+    fn apply_oidc(&mut self, path: &str, setting: &Setting, errors: &mut Vec<ConfigError>) {
+        let key = &setting.name;
+        let Some((name, field)) = path.split_once('.') else {
+            let takes = "a section `[oidc.NAME]` with `issuer = …`";
+            errors.push(invalid(key, &setting.source, takes, describe(&setting.raw)));
+            return;
+        };
+        let known = self.config.oidc.contains_key(name);
+        if !is_name(name) || (!known && self.config.oidc.len() >= limits::IDENTITY_PROVIDERS) {
+            let takes = format!("{NAME}, {} providers at most", limits::IDENTITY_PROVIDERS);
+            errors.push(invalid(key, &setting.source, &takes, format!("`{path}`")));
+            return;
+        }
+        let provider = self.config.oidc.entry(name.to_owned()).or_default();
+        match provider.set(field, &setting.raw) {
+            Ok(()) => {
+                self.sources.insert(key.clone(), setting.source.clone());
+            }
+            Err(Fault::Invalid(takes, got)) => errors.push(invalid(key, &setting.source, takes, got)),
+            Err(Fault::Unknown(nearest)) => errors.push(ConfigError::Unknown {
+                key: key.clone(),
+                from: setting.source.to_string(),
+                nearest: format!("{OIDC}.{name}.{nearest}"),
+            }),
+        }
+    }
+}
+
+/// What names of the operator's own are like.
+const NAME: &str = "a name of letters, digits, `_` and `-`, 64 characters at most";
+
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.len() <= 64 && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -309,7 +353,7 @@ fn unknown(setting: &Setting) -> ConfigError {
     let nearest = keys()
         .iter()
         .map(|key| key.name)
-        .chain(["connections.NAME.connector", "providers.NAME.kind"])
+        .chain(["connections.NAME.connector", "providers.NAME.kind", "oidc.NAME.issuer"])
         .min_by_key(|name| strsim::damerau_levenshtein(&plain(name), &given))
         .unwrap_or_default();
     let (key, nearest) = match &setting.source {

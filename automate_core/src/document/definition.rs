@@ -193,7 +193,7 @@ pub struct Step {
 }
 
 /// What a step does; exactly one of these. The rest of the language (`for_each`, `parallel`,
-/// `switch`, `workflow`, `while`, and waits for signals, approvals and events) is further variants.
+/// `switch`, `workflow`, `while`, and waits for approvals and events) is further variants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepKind {
     /// Calls an action of a connector.
@@ -224,6 +224,13 @@ pub enum Wait {
     Until(DateTime<Utc>),
     /// An instant that a template renders (RFC 3339).
     UntilTemplate(String),
+    /// A signal that somebody sends to the execution.
+    Signal {
+        /// Its name.
+        name: String,
+        /// How long it is waited for; `limits::MAX_WAIT` where absent.
+        timeout: Option<Duration>,
+    },
 }
 
 /// What to do when a `once` action's outcome is not known after a crash.

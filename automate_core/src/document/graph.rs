@@ -210,6 +210,7 @@ fn step_label(step: &Step) -> String {
             format!("wait until {}", instant.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
         }
         StepKind::Wait(Wait::UntilTemplate(text)) => format!("wait until {text}"),
+        StepKind::Wait(Wait::Signal { name, .. }) => format!("wait for signal {name}"),
     }
 }
 

@@ -36,6 +36,12 @@ pub fn is_event_type(text: &str) -> bool {
             .all(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')))
 }
 
+/// Whether a text may be the name of a signal: as [`is_event_type`], 63 characters at most.
+#[must_use]
+pub fn is_signal_name(text: &str) -> bool {
+    text.len() <= 63 && is_event_type(text)
+}
+
 /// Whether a text may be a pattern of event types: as [`is_event_type`], with `*` for any
 /// characters but a dot and `**` for any at all.
 #[must_use]

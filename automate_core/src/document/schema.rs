@@ -116,6 +116,11 @@ mod tests {
             ("workflow: x\nsteps: [ { id: a-b, set: {} } ]".to_owned(), false),
             ("workflow: x\nsteps: [ { id: a, wait: { for: 1s } } ]".to_owned(), true),
             ("workflow: x\nsteps: [ { id: a, wait: {} } ]".to_owned(), false),
+            ("workflow: x\nsteps: [ { id: a, wait: { signal: order.paid } } ]".to_owned(), true),
+            ("workflow: x\nsteps: [ { id: a, wait: { signal: go, timeout: 1h } } ]".to_owned(), true),
+            ("workflow: x\nsteps: [ { id: a, wait: { signal: 'a b' } } ]".to_owned(), false),
+            ("workflow: x\nsteps: [ { id: a, wait: { signal: go, for: 1s } } ]".to_owned(), false),
+            ("workflow: x\nsteps: [ { id: a, wait: { for: 1s, timeout: 1h } } ]".to_owned(), false),
         ] {
             let value: Value = {
                 let mut findings = crate::document::findings::Findings::default();

@@ -108,8 +108,8 @@ pub(super) const STEP_KINDS_LATER: &[&str] = &["for_each", "parallel", "switch",
 pub(super) const WAIT: Shape = Shape {
     name: "wait",
     title: "`wait`",
-    fields: &["for", "until"],
-    later: &["signal", "approval", "event", "timeout"],
+    fields: &["for", "until", "signal", "timeout"],
+    later: &["approval", "event"],
 };
 
 /// Every shape, for the tests that hold the JSON Schema against them.

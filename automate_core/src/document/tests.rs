@@ -296,7 +296,7 @@ steps:
   - { id: d, while: x, steps: [], max_iterations: 3 }
   - { id: e, workflow: other, with: {} }
   - { id: f, wait: { approval: {}, timeout: 1h } }
-  - { id: g, wait: { signal: s } }
+  - { id: g, wait: { approval: s } }
   - { id: h, uses: a.b, compensate: { uses: a.b } }
 ";
     let findings = parse(source).unwrap_err();

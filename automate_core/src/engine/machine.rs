@@ -1,6 +1,7 @@
 //! The transition function.
 
 mod ending;
+mod signals;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::plan::{Node, NodeIx, Plan, Work};
+use super::signals::Signal;
 use super::state::{Phase, State};
 use crate::document::definition::Wait;
 use crate::error::{ErrorCode, StepError};
@@ -40,6 +42,8 @@ pub enum Happening {
         /// A number in `[0, 1)` for the jitter of the delay.
         draw: f64,
     },
+    /// Somebody sent signals, in this order; those that are known already are told apart by their ids.
+    Signals(Vec<Signal>),
     /// Time passed: steps whose time has come go on, and the execution may time out.
     Tick,
     /// Somebody wants it cancelled.
@@ -94,6 +98,7 @@ impl Machine<'_> {
             Happening::Resume => self.resume(),
             Happening::ActionSucceeded { node, output } => self.succeeded(node, output),
             Happening::ActionFailed { node, error, draw } => self.failed(node, error, draw),
+            Happening::Signals(signals) => self.signals(signals),
             Happening::Tick => self.tick(),
             Happening::Cancel => self.cancel(),
         }
@@ -133,6 +138,8 @@ impl Machine<'_> {
                 StepStatus::Pending | StepStatus::OutcomeUnknown => {}
             }
         }
+        // What came while nobody looked counts before the time that passed since.
+        self.hand_out_signals();
         self.tick();
     }
 
@@ -176,11 +183,13 @@ impl Machine<'_> {
             }
             self.state.waiting.pop_first();
             self.state.steps[ix].wake_at = None;
-            if matches!(self.plan.nodes[ix].work, Work::Wait { .. }) {
-                self.complete(ix, Value::Null);
-            } else {
-                self.state.steps[ix].status = StepStatus::Pending;
-                self.ready.push_back(ix);
+            match &self.plan.nodes[ix].work {
+                Work::Wait { .. } => self.complete(ix, Value::Null),
+                Work::Signal { name, timeout } => self.signal_never_came(ix, name, *timeout),
+                Work::Action { .. } | Work::Set(_) | Work::Fail(_) => {
+                    self.state.steps[ix].status = StepStatus::Pending;
+                    self.ready.push_back(ix);
+                }
             }
         }
     }
@@ -306,6 +315,7 @@ impl Machine<'_> {
                 Ok(at) => self.wait(ix, at),
                 Err(error) => self.fail_step(ix, error),
             },
+            Work::Signal { name, timeout } => self.await_signal(ix, name, *timeout),
             Work::Action { with, .. } => match with.render(&self.state.context) {
                 Ok(input) => self.perform(ix, input),
                 Err(error) => self.fail_step(ix, template_error(&error)),
@@ -374,6 +384,8 @@ impl Machine<'_> {
                 return if at - self.now > longest { Err(refused("within five years")) } else { Ok(at) };
             }
             Wait::For(length) => *length,
+            // A step of its own kind, which is not waited for here.
+            Wait::Signal { timeout, .. } => timeout.unwrap_or(limits::MAX_WAIT),
             Wait::ForTemplate(_) => match &rendered {
                 Value::Number(seconds) => seconds
                     .as_f64()

@@ -115,6 +115,13 @@ pub enum Work {
         /// The compiled template, where it is one.
         template: Option<Template>,
     },
+    /// Waits for a signal.
+    Signal {
+        /// Its name.
+        name: String,
+        /// How long it is waited for.
+        timeout: Duration,
+    },
 }
 
 impl Plan {
@@ -156,6 +163,12 @@ impl Plan {
             triggers,
             by_path,
         })
+    }
+
+    /// Whether a step of it waits for signals.
+    #[must_use]
+    pub fn takes_signals(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.work, Work::Signal { .. }))
     }
 
     /// The step of a path.
@@ -246,9 +259,13 @@ impl Builder<'_> {
                 let template = self.expressions.template(message).map_err(|e| at(&path, &e))?;
                 ("fail".to_owned(), Work::Fail(template))
             }
+            StepKind::Wait(Wait::Signal { name, timeout }) => {
+                let timeout = timeout.unwrap_or(limits::MAX_WAIT);
+                ("wait".to_owned(), Work::Signal { name: name.clone(), timeout })
+            }
             StepKind::Wait(wait) => {
                 let template = match wait {
-                    Wait::For(_) | Wait::Until(_) => None,
+                    Wait::For(_) | Wait::Until(_) | Wait::Signal { .. } => None,
                     Wait::ForTemplate(source) | Wait::UntilTemplate(source) => {
                         Some(self.expressions.template(source).map_err(|e| at(&path, &e))?)
                     }
@@ -296,7 +313,7 @@ impl Node {
     pub fn effect(&self) -> Effect {
         match &self.work {
             Work::Action { effect, .. } => *effect,
-            Work::Set(_) | Work::Fail(_) | Work::Wait { .. } => Effect::Pure,
+            Work::Set(_) | Work::Fail(_) | Work::Wait { .. } | Work::Signal { .. } => Effect::Pure,
         }
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::plan::{Node, NodeIx, Plan, Work};
+use super::signals::{self, Signals};
 use crate::error::StepError;
 use crate::expr::Context;
 use crate::limits;
@@ -112,6 +113,7 @@ pub struct State {
     pub(super) main_left: usize,
     pub(super) on_failure_left: usize,
     pub(super) waiting: BTreeSet<(DateTime<Utc>, NodeIx)>,
+    pub(super) signals: Signals,
     dirty: BTreeSet<NodeIx>,
     execution_dirty: bool,
 }
@@ -145,6 +147,7 @@ impl State {
             main_left: plan.main.len(),
             on_failure_left: plan.on_failure.len(),
             waiting: BTreeSet::new(),
+            signals: Signals::default(),
             dirty: BTreeSet::new(),
             execution_dirty: false,
         }
@@ -168,10 +171,21 @@ impl State {
         step.attempt_started_at = record.started_at;
         step.finished_at = record.finished_at;
         self.next_seq = self.next_seq.max(record.seq + 1);
+        if matches!(plan.nodes[ix].work, Work::Signal { .. })
+            && let Some(taken) = step.input.as_ref().and_then(signals::taken_of)
+        {
+            self.signals.taken.insert(taken);
+        }
         if record.status.is_finished() {
             self.show(plan, ix);
         }
         true
+    }
+
+    /// Takes note of a signal that was sent before; call it after [`State::restore`], in the order in
+    /// which they came. One that a step has taken is passed over.
+    pub fn receive(&mut self, signal: super::Signal) {
+        self.signals.receive(signal);
     }
 
     /// Makes a finished step visible to templates.

@@ -1,5 +1,7 @@
 //! The machine, driven by hand: documents in, commands and states out.
 
+mod signals;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -330,6 +332,24 @@ fn g7_a_time_out_of_a_once_action_is_an_unknown_outcome_but_a_refused_connection
     let error = StepError::new(ErrorCode::TransientNetwork, "refused").with_details(json!({"sent": false}));
     b.begun(Happening::ActionFailed { node: 0, error, draw: 0.0 });
     assert_eq!(b.status("a"), StepStatus::Waiting);
+}
+
+#[test]
+fn g7_a_gateway_without_an_answer_leaves_a_once_action_open_and_another_5xx_does_not() {
+    for (status, expected) in [
+        (502, StepStatus::OutcomeUnknown),
+        (504, StepStatus::OutcomeUnknown),
+        (500, StepStatus::Waiting),
+        (503, StepStatus::Waiting),
+    ] {
+        let mut b = Bench::new("steps:\n  - {id: a, uses: once.x}\n  - {id: b, needs: [], uses: idem.x}");
+        b.begun(Happening::Begin);
+        let error = StepError::new(ErrorCode::Upstream5xx, "no").with_details(json!({ "status": status }));
+        for node in 0..2 {
+            b.begun(Happening::ActionFailed { node, error: error.clone(), draw: 0.0 });
+        }
+        assert_eq!((b.status("a"), b.status("b")), (expected, StepStatus::Waiting), "{status}");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::error::{ExprError, Fault, TEMPLATE_SECRET};
 use super::filters::crypto;
 use crate::secrets::{SecretRef, SecretValue};
 
-pub use super::scrub::Scrubber;
+pub use super::scrub::{ScrubStream, Scrubber};
 
 static OPEN: LazyLock<String> = LazyLock::new(|| format!("{{$secret-{}:", hex::encode(rand::random::<[u8; 16]>())));
 const CLOSE: &str = "$}";

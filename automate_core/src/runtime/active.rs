@@ -23,6 +23,12 @@ pub(super) struct Held {
     pub(super) lost: CancellationToken,
     /// Somebody wants the execution cancelled.
     pub(super) cancel: CancellationToken,
+    /// A step of the execution may wait for signals.
+    pub(super) takes_signals: AtomicBool,
+    /// Signals of the execution that its run knows of.
+    pub(super) signals_known: AtomicU64,
+    /// There are more of them.
+    pub(super) signalled: Notify,
 }
 
 impl Held {
@@ -88,6 +94,9 @@ impl Active {
             lease_ends: Mutex::new(claimed_at + lease),
             lost: CancellationToken::new(),
             cancel: CancellationToken::new(),
+            takes_signals: AtomicBool::new(false),
+            signals_known: AtomicU64::new(0),
+            signalled: Notify::new(),
         });
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(claim.id, held.clone());
         held
@@ -103,6 +112,12 @@ impl Active {
 
     pub(super) fn all_held(&self) -> Vec<Arc<Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// What is held of an execution: one item, but for moments.
+    pub(super) fn of_execution(&self, id: ExecutionId) -> Vec<Arc<Held>> {
+        let all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().filter(|held| held.execution == Some(id)).cloned().collect()
     }
 
     pub(super) fn held_count(&self) -> usize {

@@ -1,20 +1,22 @@
 //! From what is stored, or was just accepted, to a run.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Engine;
+use super::about::{About, Failing};
 use super::active::Held;
 use super::definitions::{Definition, DefinitionError};
-use super::run::{About, Run};
+use super::run::Run;
 use crate::engine::{Happening, State};
 use crate::expr::Context;
 use crate::ids::{ExecutionId, TenantId};
 use crate::outbox::ClaimedItem;
-use crate::store::{EventRecord, LoadedExecution, NewExecution, StoreError};
+use crate::store::{EventRecord, LoadedExecution, NewExecution, SignalRecord, StepRecord, StoreError};
 
 /// When a worker that lacks a connector gives an execution another chance elsewhere.
 const ELSEWHERE: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
@@ -40,8 +42,14 @@ impl Engine {
     ) -> Run {
         see_execution(&mut context, new.id, &definition, new.version, &new.created_at.to_rfc3339(), 1);
         context.set_inputs(input.unwrap_or(&Value::Object(serde_json::Map::new())));
-        let state = State::new(&definition.plan, new.id.to_string(), context);
-        Run { held, definition, about, state, first: Happening::Begin }
+        let mut state = State::new(&definition.plan, new.id.to_string(), context);
+        if new.adopted.is_empty() {
+            return Run { held, definition, about, state, first: Happening::Begin };
+        }
+        for record in in_order(&new.adopted) {
+            state.restore(&definition.plan, record);
+        }
+        Run { held, definition, about, state, first: Happening::Resume }
     }
 
     /// Goes on with a claimed execution, from what is on record.
@@ -66,9 +74,17 @@ impl Engine {
         let definition = match self.definition(loaded.execution.version_id).await {
             Ok(definition) => definition,
             Err(DefinitionError::Store(error)) => return self.unreadable(&held, &claimed, id, &error).await,
-            Err(DefinitionError::Plan(error)) => return self.not_here(&held, &claimed, id, &error.to_string()).await,
+            Err(DefinitionError::Plan(error)) => {
+                let about = About::of(&loaded.execution, loaded.event.as_ref());
+                return self.not_here(&held, &claimed, &about, &error.to_string()).await;
+            }
         };
-        match self.restored_run(held.clone(), definition, &loaded) {
+        let signals = match definition.plan.takes_signals() {
+            true => self.ports().store.signals(loaded.execution.tenant_id, id).await,
+            false => Ok(Vec::new()),
+        };
+        let run = signals.and_then(|signals| self.restored_run(held.clone(), definition, &loaded, &signals));
+        match run {
             Ok(run) => self.drive(run).await,
             Err(error) => self.unreadable(&held, &claimed, id, &error).await,
         }
@@ -82,6 +98,7 @@ impl Engine {
         held: Arc<Held>,
         definition: Arc<Definition>,
         loaded: &LoadedExecution,
+        signals: &[SignalRecord],
     ) -> Result<Run, StoreError> {
         let execution = &loaded.execution;
         let input: Option<Value> = execution
@@ -106,9 +123,7 @@ impl Engine {
         state.status = execution.status;
         state.started_at = execution.started_at;
         state.error.clone_from(&execution.error);
-        let mut records: Vec<_> = loaded.steps.iter().collect();
-        records.sort_by_key(|record| record.seq);
-        for record in records {
+        for record in in_order(&loaded.steps) {
             for (column, text) in [("input", &record.input), ("output", &record.output)] {
                 let row = || format!("step `{}` of execution {}, column `{column}`", record.path, execution.id);
                 text.as_deref().map(|text| stored_json::<IgnoredAny>(text, row)).transpose()?;
@@ -117,14 +132,13 @@ impl Engine {
                 tracing::warn!(execution = %execution.id, path = %record.path, "a recorded step is not in the version");
             }
         }
-        let about = About {
-            execution_id: execution.id,
-            tenant_id: execution.tenant_id,
-            workflow: execution.workflow.clone(),
-            version: execution.version,
-            correlation_id: execution.correlation_id.clone(),
-            depth: loaded.event.as_ref().map_or(0, |event| event.depth),
-        };
+        for signal in signals {
+            let row = || format!("signal {} of execution {}, column `payload`", signal.id, execution.id);
+            let payload = stored_json(&signal.payload, row)?;
+            state.receive(crate::engine::Signal { id: signal.id, name: signal.name.clone(), payload });
+        }
+        held.signals_known.store(signals.len() as u64, Ordering::Relaxed);
+        let about = About::of(execution, loaded.event.as_ref());
         if execution.cancel_requested_at.is_some() {
             held.cancel.cancel();
         }
@@ -177,7 +191,8 @@ impl Engine {
             }
         } else {
             tracing::error!(execution = %id, %error, "an execution cannot be read and is set aside");
-            self.fail_execution(id, claimed.item.tenant_id, held, error.code(), &error.to_string()).await;
+            let failing = Failing { id, tenant_id: claimed.item.tenant_id, about: None };
+            self.fail_execution(failing, held, error.code(), &error.to_string()).await;
         }
         self.inner.active.let_go(held);
         self.inner.active.tell_ended(id);
@@ -185,10 +200,11 @@ impl Engine {
 
     /// This program lacks what the version needs. Another worker may have it (a rolling upgrade),
     /// so the item waits; when its attempts are used up the execution fails with the reason.
-    async fn not_here(&self, held: &Held, claimed: &ClaimedItem, id: ExecutionId, reason: &str) {
+    async fn not_here(&self, held: &Held, claimed: &ClaimedItem, about: &About, reason: &str) {
+        let id = about.execution_id;
         tracing::warn!(execution = %id, reason, "an execution cannot run in this program");
         if claimed.item.attempt_count + 1 >= claimed.item.max_attempts.min(self.settings().max_attempts) {
-            self.fail_execution(id, claimed.item.tenant_id, held, "CONFIG_INVALID", reason).await;
+            self.fail_execution(Failing::of(about), held, "CONFIG_INVALID", reason).await;
         } else {
             let at = self.ports().clock.now() + ELSEWHERE;
             if let Err(error) = self.ports().store.mark_retry(held.claim, at, "CONFIG_INVALID", reason).await {
@@ -198,6 +214,13 @@ impl Engine {
         self.inner.active.let_go(held);
         self.inner.active.tell_ended(id);
     }
+}
+
+/// Steps in the order in which they began, which is the order in which they are restored.
+fn in_order(records: &[StepRecord]) -> Vec<&StepRecord> {
+    let mut records: Vec<_> = records.iter().collect();
+    records.sort_by_key(|record| record.seq);
+    records
 }
 
 /// A stored value. `place` names the row and the column for the error.

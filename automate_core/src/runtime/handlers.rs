@@ -11,11 +11,16 @@ use super::Engine;
 use super::active::Held;
 use crate::document::definition::Retry;
 use crate::engine::backoff;
-use crate::outbox::{ClaimedItem, HandlerError, OutboxHandler};
+use crate::outbox::{BULK_KIND, ClaimedItem, ENDED_KIND, HandlerError, OutboxHandler};
 
 impl Engine {
     /// Does the work of an item, with its lease kept alive around it.
     pub(super) async fn handle(&self, held: Arc<Held>, claimed: ClaimedItem) {
+        match claimed.item.kind.as_str() {
+            BULK_KIND => return self.run_bulk(held, claimed).await,
+            ENDED_KIND => return self.publish_end(held, claimed).await,
+            _ => {}
+        }
         let store = &self.ports().store;
         let handler = self.ports().handlers.iter().find(|h| h.kind() == claimed.item.kind).cloned();
         let result = match handler {

@@ -4,6 +4,8 @@ mod accepting;
 mod by_hand;
 mod error;
 
+pub(super) use by_hand::ByHand;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,15 +14,14 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Engine;
+use super::about::About;
 use super::begin::EventView;
 use super::definitions::{Definition, DefinitionError};
-use super::run::About;
 use crate::document::definition::{Trigger, Verify};
 use crate::engine::CompiledTrigger;
 use crate::expr::Context;
-use crate::ids::{EventId, ExecutionId, OutboxId, TenantId};
+use crate::ids::{EventId, ExecutionId, TenantId};
 use crate::limits;
-use crate::outbox::DEFAULT_PRIORITY;
 use crate::store::{
     Accept, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewWebhookRequest, StoreError, TriggerRecord,
 };
@@ -154,7 +155,21 @@ impl Engine {
     /// Who listens at a webhook path; `None` where nobody does. Answers from memory, which is
     /// refreshed within a second of a publication elsewhere, and at once for one in this process.
     pub async fn webhook_endpoint(&self, tenant: &str, path: &str) -> Result<Option<WebhookEndpoint>, StoreError> {
-        let Some(tenant_id) = self.tenant_id(tenant).await? else { return Ok(None) };
+        match self.tenant_id(tenant).await? {
+            Some(tenant_id) => self.webhook_endpoint_of(tenant_id, path).await,
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Engine::webhook_endpoint`], of a tenant that is known already.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn webhook_endpoint_of(
+        &self,
+        tenant_id: TenantId,
+        path: &str,
+    ) -> Result<Option<WebhookEndpoint>, StoreError> {
         let snapshot = self.triggers().await?;
         let mut targets = Vec::new();
         for record in snapshot.webhooks(tenant_id, path) {
@@ -223,6 +238,19 @@ impl Engine {
 
     /// Publishes an event: it is stored with the executions that it starts.
     pub async fn publish_event(&self, event: PublishEvent) -> Result<Received, IntakeError> {
+        self.publish_event_once(event, None).await
+    }
+
+    /// As [`Engine::publish_event`]; a second event with the same key is not stored, and is answered
+    /// with the first.
+    ///
+    /// # Errors
+    /// Those of [`Engine::publish_event`].
+    pub async fn publish_event_once(
+        &self,
+        event: PublishEvent,
+        key: Option<DeliveryKey>,
+    ) -> Result<Received, IntakeError> {
         let headers = Value::Object(serde_json::Map::new());
         let incoming = Incoming {
             tenant_id: event.tenant_id,
@@ -245,7 +273,7 @@ impl Engine {
                 tenant_id: event.tenant_id,
                 event: Some(incoming.event(text.clone())),
                 request: None,
-                delivery: None,
+                delivery: key.clone(),
                 starts: Vec::new(),
             };
             if let Some(received) = self.accept(accept, starts).await? {
@@ -388,28 +416,6 @@ impl Engine {
             starts.push(Start { definition, context: context.clone(), about, new, input: None, permit: None });
         }
         Ok(starts)
-    }
-
-    fn new_execution(&self, version: i32, correlation_id: String, trigger: &Value) -> NewExecution {
-        NewExecution {
-            id: ExecutionId::new(),
-            outbox_id: OutboxId::new(),
-            workflow_id: crate::ids::WorkflowId(uuid::Uuid::nil()),
-            workflow: String::new(),
-            version_id: crate::ids::VersionId(uuid::Uuid::nil()),
-            version,
-            trigger_id: None,
-            trigger: trigger.to_string().into(),
-            dedupe_key: None,
-            input: None,
-            priority: DEFAULT_PRIORITY,
-            correlation_id,
-            event_id: None,
-            parent_id: None,
-            replay_of: None,
-            created_at: self.ports().clock.now(),
-            lease: None,
-        }
     }
 }
 

@@ -9,8 +9,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
+use super::about::About;
 use super::definitions::Definition;
-use super::run::{About, Logs, STOP_GRACE};
+use super::run::{Logs, STOP_GRACE};
 use crate::actions::{ActionCall, LogLevel, LogSink};
 use crate::engine::{Node, Perform, Work};
 use crate::error::{ErrorCode, StepError};

@@ -45,11 +45,26 @@ impl Engine {
     /// Saves a document as the workflow's draft. It must parse, so that its slug is known; what is
     /// wrong with it otherwise is said when it is published.
     pub async fn save_draft(&self, tenant: TenantId, source: &str) -> Result<WorkflowRecord, PublishError> {
+        self.save_draft_at(tenant, source, None).await
+    }
+
+    /// As [`Engine::save_draft`], of a workflow that is at a `row_version`; at 0, one that is not
+    /// there yet.
+    ///
+    /// # Errors
+    /// `Conflict` of the store where the workflow is at another version, and those of a document
+    /// that does not parse.
+    pub async fn save_draft_at(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        expected: Option<i32>,
+    ) -> Result<WorkflowRecord, PublishError> {
         let document = document::parse(source).map_err(PublishError::Invalid)?;
         let workflow = &document.workflow;
         self.admit_workflow(tenant, &workflow.slug).await?;
         let (title, description) = (&workflow.title, &workflow.description);
-        Ok(self.ports().store.save_draft(tenant, &workflow.slug, title, description, source, None).await?)
+        Ok(self.ports().store.save_draft(tenant, &workflow.slug, title, description, source, expected).await?)
     }
 
     /// Publishes a document: an immutable version, live at once, its triggers switched with it.
@@ -59,6 +74,23 @@ impl Engine {
         source: &str,
         author: &str,
         note: &str,
+    ) -> Result<Published, PublishError> {
+        self.publish_at(tenant, source, author, note, None).await
+    }
+
+    /// As [`Engine::publish`], of a workflow that is at a `row_version`: what somebody else has saved
+    /// meanwhile is not lost.
+    ///
+    /// # Errors
+    /// `Conflict` of the store where the workflow is at another version, and those of
+    /// [`Engine::publish`].
+    pub async fn publish_at(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        author: &str,
+        note: &str,
+        expected: Option<i32>,
     ) -> Result<Published, PublishError> {
         let (document, warnings) = self.validate(source).map_err(PublishError::Invalid)?;
         let canonical = document::canonical_json(&document);
@@ -80,6 +112,7 @@ impl Engine {
                 .zip(0..)
                 .map(|(trigger, position)| new_trigger(trigger, position))
                 .collect(),
+            expected,
         };
         let version = self.ports().store.publish(tenant, version).await?;
         self.inner.triggers.forget();

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,11 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
+use super::about::{About, Failing, end_event};
 use super::active::Held;
 use super::definitions::Definition;
 use crate::engine::{Command, Happening, NodeIx, Perform, Phase, Progress, State, step};
 use crate::error::{ErrorCode, StepError};
-use crate::ids::{ExecutionId, TenantId};
 use crate::signals::{Signal, StepSignal, WorkflowSignal};
 use crate::status::{Effect, ExecutionStatus, StepStatus};
 use crate::store::{
@@ -36,18 +37,6 @@ pub(super) struct Run {
     pub(super) about: About,
     pub(super) state: State,
     pub(super) first: Happening,
-}
-
-/// Facts that do not change while it runs.
-#[derive(Debug, Clone)]
-pub(super) struct About {
-    pub(super) execution_id: ExecutionId,
-    pub(super) tenant_id: TenantId,
-    pub(super) workflow: String,
-    pub(super) version: i32,
-    pub(super) correlation_id: String,
-    /// Executions between it and the outside.
-    pub(super) depth: u32,
 }
 
 /// Log lines that wait for the next checkpoint.
@@ -70,6 +59,7 @@ impl Engine {
     pub(super) async fn drive(&self, run: Run) {
         let held = run.held.clone();
         let id = run.about.execution_id;
+        held.takes_signals.store(run.definition.plan.takes_signals(), Ordering::Relaxed);
         let mut driver = Driver {
             engine: self,
             held: run.held,
@@ -102,18 +92,12 @@ impl Engine {
     /// that is refused, its item becomes a dead letter.
     async fn set_aside(&self, about: &About, held: &Held, error: &StoreError) {
         tracing::error!(execution = %about.execution_id, %error, "the store refused a checkpoint; the execution is set aside");
-        self.fail_execution(about.execution_id, about.tenant_id, held, "INTERNAL", &error.to_string()).await;
+        self.fail_execution(Failing::of(about), held, "INTERNAL", &error.to_string()).await;
     }
 
     /// Ends an execution from outside of its plan.
-    pub(super) async fn fail_execution(
-        &self,
-        id: ExecutionId,
-        tenant_id: TenantId,
-        held: &Held,
-        code: &str,
-        message: &str,
-    ) {
+    pub(super) async fn fail_execution(&self, failing: Failing<'_>, held: &Held, code: &str, message: &str) {
+        let Failing { id, tenant_id, about } = failing;
         let now = self.ports().clock.now();
         let update = ExecutionUpdate {
             status: ExecutionStatus::Failed,
@@ -121,6 +105,13 @@ impl Engine {
             finished_at: Some(now),
             output: None,
             error: Some(ExecutionError { code: code.to_owned(), message: message.to_owned(), step: None }),
+        };
+        let publish = match about {
+            None => Vec::new(),
+            Some(about) => {
+                let payload = || end_event(about, update.status, update.error.as_ref(), None);
+                self.accept_of_core_event(about, "core.workflow.failed", payload).await
+            }
         };
         let checkpoint = Checkpoint {
             claim: held.claim,
@@ -130,7 +121,7 @@ impl Engine {
             logs: Vec::new(),
             execution: Some(update),
             then: Then::Finish,
-            publish: Vec::new(),
+            publish,
         };
         let failed = match self.ports().store.checkpoint(checkpoint).await {
             Ok(_) | Err(StoreError::LeaseLost) => return,
@@ -159,7 +150,7 @@ struct Driver<'a> {
 
 impl Driver<'_> {
     async fn drive(&mut self, first: Happening) -> Result<(), Stop> {
-        if matches!(first, Happening::Begin) {
+        if self.state().started_at.is_none() {
             self.signal_workflow(None);
         }
         let mut happening = first;
@@ -283,6 +274,7 @@ impl Driver<'_> {
                 _ => None,
             };
             let cancelling = self.state().phase == Phase::Cancelling;
+            let takes_signals = self.held.takes_signals.load(Ordering::Relaxed);
             tokio::select! {
                 biased;
                 () = self.held.lost.cancelled() => return Err(Stop::LeaseLost),
@@ -294,6 +286,12 @@ impl Driver<'_> {
                     return Ok(self.ended(node, result));
                 }
                 () = self.held.cancel.cancelled(), if !cancelling => return Ok(Happening::Cancel),
+                () = self.held.signalled.notified(), if takes_signals => {
+                    let (engine, held, about) = (self.engine, &self.held, &self.about);
+                    if let Some(signals) = engine.arrived(held, about).await {
+                        return Ok(Happening::Signals(signals));
+                    }
+                }
                 () = self.engine.inner.active.grace_over.cancelled() => return Err(self.give_back().await),
                 () = sleep(wake), if wake.is_some() => return Ok(Happening::Tick),
                 () = sleep(show), if show.is_some() => {
@@ -392,16 +390,7 @@ impl Driver<'_> {
     async fn core_event(&mut self) -> Vec<Accept> {
         let state = self.state();
         let event_type = format!("core.workflow.{}", state.status.as_str());
-        let payload = || {
-            serde_json::json!({
-                "execution_id": self.about.execution_id,
-                "workflow": self.about.workflow,
-                "version": self.about.version,
-                "status": state.status,
-                "error": state.error,
-                "output": state.output,
-            })
-        };
+        let payload = || end_event(&self.about, state.status, state.error.as_ref(), state.output.as_ref());
         self.engine.accept_of_core_event(&self.about, &event_type, payload).await
     }
 

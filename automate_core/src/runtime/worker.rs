@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Engine;
 use super::active::Held;
+use super::arrivals::WATCH;
 use crate::ids::ExecutionId;
 use crate::limits;
-use crate::outbox::{ClaimRequest, ClaimState, ClaimedItem, EXECUTION_KIND, ReapRequest};
+use crate::outbox::{BULK_KIND, ClaimRequest, ClaimState, ClaimedItem, ENDED_KIND, EXECUTION_KIND, ReapRequest};
 use crate::store::StoreError;
 
 /// The most items of one claim.
@@ -21,8 +22,6 @@ const CLAIM_BATCH: usize = 64;
 const IDLE: Duration = Duration::from_secs(4);
 /// The longest pause between attempts to reach a database that is away.
 const AWAY: Duration = Duration::from_secs(5);
-/// How often long runs are checked for requests to cancel.
-const WATCH: Duration = Duration::from_secs(1);
 /// How often the chores of the database are done.
 const MAINTENANCE: Duration = Duration::from_secs(3600);
 
@@ -138,6 +137,10 @@ impl Engine {
         kinds.extend(self.ports().handlers.iter().map(|handler| handler.kind().to_owned()));
         let queues = &self.settings().queues;
         kinds.retain(|kind| queues.is_empty() || queues.contains(kind));
+        if kinds.iter().any(|kind| kind == EXECUTION_KIND) {
+            // Whoever runs executions also does what is done about them.
+            kinds.extend([BULK_KIND, ENDED_KIND].map(str::to_owned));
+        }
         if kinds.is_empty() {
             // To the store, no kinds at all would mean every kind.
             return Ok(0);
@@ -252,27 +255,6 @@ impl Engine {
         for held in &due {
             if held.lease_ends().saturating_duration_since(Instant::now()) < lease / 4 {
                 held.lost.cancel();
-            }
-        }
-    }
-
-    /// Finds requests to cancel for what has run for a while; what ends sooner learns of it at its
-    /// next checkpoint.
-    async fn watch(&self) {
-        let long: Vec<Arc<Held>> = self
-            .inner
-            .active
-            .all_held()
-            .into_iter()
-            .filter(|held| held.since.elapsed() > WATCH && held.execution.is_some() && !held.cancel.is_cancelled())
-            .collect();
-        let ids: Vec<ExecutionId> = long.iter().filter_map(|held| held.execution).collect();
-        if ids.is_empty() {
-            return;
-        }
-        if let Ok(wanted) = self.ports().store.cancel_requests(&ids).await {
-            for held in long.iter().filter(|held| held.execution.is_some_and(|id| wanted.contains(&id))) {
-                held.cancel.cancel();
             }
         }
     }

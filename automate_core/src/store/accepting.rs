@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::Json;
+use super::{Json, StepRecord};
 use crate::ids::{EventId, ExecutionId, OutboxId, TenantId, TriggerId, VersionId, WorkflowId};
 use crate::outbox::Claim;
 
@@ -111,6 +111,8 @@ pub struct NewExecution {
     pub parent_id: Option<ExecutionId>,
     /// The execution that it repeats.
     pub replay_of: Option<ExecutionId>,
+    /// Steps of that execution that it takes over as they ended, stored with it.
+    pub adopted: Vec<StepRecord>,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// Inserted already claimed by this process, which runs it at once.

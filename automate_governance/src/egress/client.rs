@@ -122,8 +122,14 @@ impl GuardedClient {
         let everywhere = [format!("0.0.0.0/0:{port}"), format!("[::/0]:{port}")];
         let rules = everywhere.iter().map(|rule| rule.parse()).collect::<Result<_, _>>().map_err(|_| refused())?;
         let roots = match roots {
-            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|e| EgressSetupError::Certificates(root_cause(&e)))?,
+            Some(pem) => {
+                let found = reqwest::Certificate::from_pem_bundle(pem)
+                    .map_err(|e| EgressSetupError::Certificates(root_cause(&e)))?;
+                if found.is_empty() {
+                    return Err(EgressSetupError::Certificates("there is none".to_owned()));
+                }
+                found
+            }
             None => Vec::new(),
         };
         install_crypto_provider();

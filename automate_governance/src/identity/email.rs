@@ -19,6 +19,12 @@ pub fn email_key(address: &str) -> String {
     folded.chars().map(look_alike).collect()
 }
 
+/// Whether two addresses are the same one, written in whatever case: not only alike to the eye.
+pub(crate) fn is_same_address(one: &str, other: &str) -> bool {
+    let plain = |text: &str| text.trim().nfc().flat_map(char::to_lowercase).collect::<String>();
+    plain(one) == plain(other)
+}
+
 /// An address as it is stored: NFC, without blanks around it.
 ///
 /// # Errors

@@ -51,8 +51,7 @@ impl AuthError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Missing => "UNAUTHENTICATED",
-            Self::Invalid => "INVALID_TOKEN",
+            Self::Missing | Self::Invalid => "UNAUTHENTICATED",
             Self::Csrf(_) => "CSRF_FAILED",
             Self::Credentials => "INVALID_CREDENTIALS",
             Self::Throttled { .. } => "RATE_LIMITED",

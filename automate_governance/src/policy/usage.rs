@@ -106,7 +106,7 @@ fn bound(most: u64) -> sea_orm::Value {
     i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX).into()
 }
 
-async fn number(db: &Database, sql: &str, values: Vec<sea_orm::Value>) -> Result<u64, StoreError> {
+pub(super) async fn number(db: &Database, sql: &str, values: Vec<sea_orm::Value>) -> Result<u64, StoreError> {
     let orm = db.orm_reader();
     let statement = Statement::from_sql_and_values(orm.get_database_backend(), sql, values);
     let row = orm.query_one_raw(statement).await.map_err(store_error)?;

@@ -1,28 +1,33 @@
 //! Secrets in the database, encrypted.
 
+mod metadata;
 mod report;
 mod rotation;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 
 use async_trait::async_trait;
-use automate_core::ids::{TenantId, new_v7};
-use automate_core::secrets::{BackendHealth, SecretError, SecretValue, SecretsBackend, is_valid_key};
-use automate_core::{clock, limits};
+use automate_core::ids::TenantId;
+use automate_core::limits;
+use automate_core::secrets::{BackendHealth, SecretError, SecretValue, SecretsBackend};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, SqlErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait as _,
 };
 use uuid::Uuid;
 
 use super::chain::SecretChanges;
 use super::entity::{secret, version};
-use super::envelope::{Binding, Sealed, open, seal};
+use super::envelope::{Binding, Sealed, open};
 use super::master_key::MasterKeys;
 
+pub use metadata::SecretVersion;
 pub use report::{KeyCheck, Rewrapped, SecretInfo};
+pub use writing::SecretWrite;
+use writing::check;
 
 const NAME: &str = "database";
 /// How often a write is tried again when another process made the same row.
@@ -37,6 +42,9 @@ pub enum SecretStoreError {
     /// There is no such secret.
     #[error("there is no stored secret `{0}`")]
     NotFound(String),
+    /// There is one of that name already.
+    #[error("there is a stored secret `{0}` already")]
+    Exists(String),
     /// An empty value, which would replace nothing by nothing.
     #[error("the value of `{0}` is empty")]
     Empty(String),
@@ -77,6 +85,7 @@ impl SecretStoreError {
         match self {
             Self::Key(_) => "INVALID_INPUT",
             Self::NotFound(_) => "NOT_FOUND",
+            Self::Exists(_) => "CONFLICT",
             Self::Empty(_) => "INVALID_INPUT",
             Self::TooLarge(_) | Self::TooMany => "LIMIT_EXCEEDED",
             Self::NoMasterKey | Self::WrongMasterKey { .. } => "WRONG_MASTER_KEY",
@@ -168,11 +177,9 @@ impl DatabaseBackend {
         let (this, key) = (self.clone(), key.to_owned());
         let deleted = detached(async move {
             let txn = begin(&this.db).await?;
-            let Some(row) = find(&txn, tenant, &key).await? else { return Ok(false) };
-            version::Entity::delete_many().filter(version::Column::SecretId.eq(row.id)).exec(&txn).await?;
-            secret::Entity::delete_by_id(row.id).exec(&txn).await?;
+            let deleted = this.delete_in(&txn, tenant, &key).await?;
             txn.commit().await?;
-            Ok(true)
+            Ok(deleted)
         })
         .await;
         self.changes.bump();
@@ -277,16 +284,7 @@ impl DatabaseBackend {
         value: &SecretValue,
         must_exist: bool,
     ) -> Result<i32, SecretStoreError> {
-        if !is_valid_key(key) {
-            return Err(SecretError::InvalidKey { key: key.chars().take(128).collect() }.into());
-        }
-        if value.expose_secret().is_empty() {
-            return Err(SecretStoreError::Empty(key.to_owned()));
-        }
-        if value.expose_secret().len() > limits::SECRET_BYTES {
-            return Err(SecretStoreError::TooLarge(key.to_owned()));
-        }
-        crate::redaction::process_scrubber().add(value);
+        check(key, value)?;
         let mut attempt = 0;
         let written = loop {
             let (this, key, value) = (self.clone(), key.to_owned(), value.clone());
@@ -311,66 +309,12 @@ impl DatabaseBackend {
         must_exist: bool,
     ) -> Result<Option<i32>, SecretStoreError> {
         let txn = begin(&self.db).await?;
-        let now = clock::now();
-        let (secret_id, number) = match find(&txn, tenant, key).await? {
-            Some(row) => {
-                let id = row.id;
-                // Locks the row, so that writers at once number their versions one after the other.
-                secret::ActiveModel { updated_at: Set(now), ..row.into() }.update(&txn).await?;
-                let newest: Option<Option<i32>> = version::Entity::find()
-                    .select_only()
-                    .column_as(version::Column::Version.max(), "newest")
-                    .filter(version::Column::SecretId.eq(id))
-                    .into_tuple()
-                    .one(&txn)
-                    .await?;
-                (id, newest.flatten().unwrap_or(0) + 1)
-            }
-            None if must_exist => return Err(SecretStoreError::NotFound(key.to_owned())),
-            None => {
-                let count = secret::Entity::find().filter(secret::Column::TenantId.eq(tenant.0)).count(&txn).await?;
-                if count >= limits::SECRETS_PER_TENANT {
-                    return Err(SecretStoreError::TooMany);
-                }
-                let row = secret::Model {
-                    id: new_v7(),
-                    tenant_id: tenant.0,
-                    key: key.to_owned(),
-                    created_at: now,
-                    updated_at: now,
-                };
-                let id = row.id;
-                if !inserted(secret::Entity::insert(secret::ActiveModel::from(row).reset_all()).exec(&txn).await)? {
-                    return Ok(None);
-                }
-                (id, 1)
-            }
-        };
-        let binding = Binding { tenant: tenant.0, secret: secret_id, version: number };
-        let master = self.keys.current().ok_or(SecretStoreError::NoMasterKey)?;
-        let sealed = seal(master, &binding, value.expose_secret())
-            .map_err(|_| SecretStoreError::Database("the value cannot be encrypted".to_owned()))?;
-        let row = version::Model {
-            id: new_v7(),
-            tenant_id: tenant.0,
-            secret_id,
-            version: number,
-            key_id: master.id().to_owned(),
-            wrapped_key: sealed.wrapped_key,
-            nonce: sealed.nonce,
-            ciphertext: sealed.ciphertext,
-            created_at: now,
-        };
-        if !inserted(version::Entity::insert(version::ActiveModel::from(row).reset_all()).exec(&txn).await)? {
-            return Ok(None);
+        let deed = if must_exist { SecretWrite::Rotate } else { SecretWrite::Set };
+        let written = self.insert(&txn, tenant, key, value, deed).await?;
+        if written.is_some() {
+            txn.commit().await?;
         }
-        version::Entity::delete_many()
-            .filter(version::Column::SecretId.eq(secret_id))
-            .filter(version::Column::Version.lte(number - limits::SECRET_VERSIONS))
-            .exec(&txn)
-            .await?;
-        txn.commit().await?;
-        Ok(Some(number))
+        Ok(written)
     }
 }
 

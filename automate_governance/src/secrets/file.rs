@@ -133,12 +133,14 @@ struct Found {
 }
 
 fn read(root: &Path, path: &Path) -> Result<Option<Found>, Unreadable> {
+    // First: where the whole folder is not there, no key is known to be absent.
+    let root = root.canonicalize()?;
     let real = match path.canonicalize() {
         Ok(real) => real,
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if !real.starts_with(root.canonicalize()?) {
+    if !real.starts_with(root) {
         return Err(Unreadable::Outside);
     }
     let kind = std::fs::symlink_metadata(&real)?.file_type();

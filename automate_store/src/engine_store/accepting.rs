@@ -138,6 +138,11 @@ pub(super) fn has_start_keys(accept: &Accept) -> bool {
     accept.starts.iter().any(|start| start.dedupe_key.is_some())
 }
 
+/// Whether any start takes over steps of an earlier execution.
+pub(super) fn has_adopted(accept: &Accept) -> bool {
+    accept.starts.iter().any(|start| !start.adopted.is_empty())
+}
+
 /// Whether the answer holds work that nobody has leased, so that workers should look.
 pub(super) fn is_queued(accepted: &Accepted) -> bool {
     match accepted {

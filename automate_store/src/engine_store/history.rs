@@ -38,7 +38,7 @@ pub(super) async fn select_one<C: ConnectionTrait>(
 
 /// Runs `… IN (…)` over any number of ids, with few different texts: the list is filled up with
 /// its last id.
-async fn select_in<C: ConnectionTrait>(
+pub(super) async fn select_in<C: ConnectionTrait>(
     connection: &C,
     head: &str,
     ids: &[uuid::Uuid],

@@ -4,7 +4,7 @@
 //! cannot be kept, because the item may appear in between, the work is done again.
 
 use automate_core::ids::{ExecutionId, OutboxId, TenantId};
-use automate_core::outbox::{DEFAULT_PRIORITY, EXECUTION_KIND};
+use automate_core::outbox::{DEFAULT_PRIORITY, EXECUTION_KIND, ended_item};
 use automate_core::status::{ExecutionStatus, OutboxStatus, StepStatus};
 use automate_core::store::{CancelOutcome, Resolution, StoreError};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -15,9 +15,10 @@ use super::accepting::MAX_ATTEMPTS;
 use super::history::{no_execution, select, select_one};
 use crate::db::Database;
 use crate::error::store_error;
+use crate::outbox::TransactionalOutbox;
 
 /// How often work is done again after another transaction was in the way.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// Runs a statement that writes.
 pub(super) async fn execute<C: ConnectionTrait>(
@@ -31,7 +32,7 @@ pub(super) async fn execute<C: ConnectionTrait>(
 
 /// The time as SQL: on PostgreSQL its own, because times that decide when work is done never come
 /// from a worker's clock; on SQLite, which has no other, that of this process, as sqlx writes it.
-fn sql_time(backend: DbBackend, now: DateTime<Utc>) -> String {
+pub(super) fn sql_time(backend: DbBackend, now: DateTime<Utc>) -> String {
     if backend == DbBackend::Postgres {
         "now()".to_owned()
     } else {
@@ -39,12 +40,12 @@ fn sql_time(backend: DbBackend, now: DateTime<Utc>) -> String {
     }
 }
 
-fn for_update(backend: DbBackend) -> &'static str {
+pub(super) fn for_update(backend: DbBackend) -> &'static str {
     if backend == DbBackend::Postgres { " FOR UPDATE" } else { "" }
 }
 
 /// The queue items of an execution with their states; at most one is live.
-async fn items(txn: &DatabaseTransaction, id: ExecutionId) -> Result<Vec<(Uuid, OutboxStatus)>, StoreError> {
+pub(super) async fn items(txn: &DatabaseTransaction, id: ExecutionId) -> Result<Vec<(Uuid, OutboxStatus)>, StoreError> {
     let sql = format!(
         "SELECT id, status FROM outbox WHERE kind = $1 AND key = $2 ORDER BY id{}",
         for_update(txn.get_database_backend())
@@ -60,7 +61,7 @@ async fn items(txn: &DatabaseTransaction, id: ExecutionId) -> Result<Vec<(Uuid, 
         .collect()
 }
 
-async fn locked_status(
+pub(super) async fn locked_status(
     txn: &DatabaseTransaction,
     tenant: TenantId,
     id: ExecutionId,
@@ -108,8 +109,23 @@ async fn enqueue(
     Ok(())
 }
 
+/// Notes on an item that is held that something came for its execution: when the worker lets go of
+/// it, it is ready at once, whatever the worker waits for.
+pub(super) async fn mark_woken(txn: &DatabaseTransaction, item: Uuid) -> Result<(), StoreError> {
+    execute(txn, "UPDATE outbox SET payload = '\"woken\"' WHERE id = $1", vec![item.into()]).await.map(|_| ())
+}
+
+/// Queues the event of an end for which no worker is there, where any workflow listens to events.
+async fn tell_of_end(txn: &DatabaseTransaction, tenant: TenantId, id: ExecutionId) -> Result<(), StoreError> {
+    let sql = "SELECT 1 AS there FROM triggers WHERE tenant_id = $1 AND kind = 'event' LIMIT 1";
+    if select_one(txn, sql, vec![tenant.0.into()]).await?.is_some() {
+        txn.enqueue(&[ended_item(tenant, id)]).await?;
+    }
+    Ok(())
+}
+
 /// A pass that found that it must be done again.
-enum Pass<T> {
+pub(super) enum Pass<T> {
     Done(T),
     Again,
 }
@@ -135,7 +151,8 @@ pub(super) async fn cancel(
     Err(StoreError::Busy(format!("execution {id} is changing too quickly")))
 }
 
-async fn cancel_once(
+/// One pass of a cancellation.
+pub(super) async fn cancel_once(
     txn: &DatabaseTransaction,
     now: DateTime<Utc>,
     tenant: TenantId,
@@ -147,10 +164,11 @@ async fn cancel_once(
         return Ok(Pass::Done(CancelOutcome::AlreadyEnded(status)));
     }
     let now = sql_time(txn.get_database_backend(), now);
-    if items_before.iter().any(|(_, status)| *status == OutboxStatus::Running) {
+    if let Some((item, _)) = items_before.iter().find(|(_, status)| *status == OutboxStatus::Running) {
         let sql =
             format!("UPDATE executions SET cancel_requested_at = coalesce(cancel_requested_at, {now}) WHERE id = $1");
         execute(txn, &sql, vec![id.0.into()]).await?;
+        mark_woken(txn, *item).await?;
         return Ok(Pass::Done(CancelOutcome::Requested));
     }
     if items_before.is_empty() && !items(txn, id).await?.is_empty() {
@@ -169,6 +187,7 @@ async fn cancel_once(
     );
     execute(txn, &sql, vec![id.0.into()]).await?;
     delete_items(txn, &items_before).await?;
+    tell_of_end(txn, tenant, id).await?;
     Ok(Pass::Done(CancelOutcome::Cancelled))
 }
 
@@ -180,8 +199,19 @@ pub(super) async fn retry(
     id: ExecutionId,
 ) -> Result<(), StoreError> {
     let txn = db.begin().await?;
-    let old = items(&txn, id).await?;
-    let status = locked_status(&txn, tenant, id).await?;
+    retry_in(&txn, at, tenant, id).await?;
+    txn.commit().await.map_err(store_error)
+}
+
+/// The same in a transaction of the caller. `NotFound` and `Conflict` come before any change.
+pub(super) async fn retry_in(
+    txn: &DatabaseTransaction,
+    at: DateTime<Utc>,
+    tenant: TenantId,
+    id: ExecutionId,
+) -> Result<(), StoreError> {
+    let old = items(txn, id).await?;
+    let status = locked_status(txn, tenant, id).await?;
     if status != ExecutionStatus::Failed {
         return Err(StoreError::Conflict(format!("execution {id} is {status}; only a failed one can be retried")));
     }
@@ -189,15 +219,15 @@ pub(super) async fn retry(
         return Err(StoreError::Conflict(format!("a worker still holds execution {id}; try again shortly")));
     }
     execute(
-        &txn,
-        "UPDATE executions SET status = 'running', error = NULL, output = NULL, finished_at = NULL, \
-         attempt = attempt + 1, cancel_requested_at = NULL WHERE id = $1",
+        txn,
+        "UPDATE executions SET status = 'running', error = NULL, output = NULL, started_at = NULL, \
+         finished_at = NULL, attempt = attempt + 1, cancel_requested_at = NULL WHERE id = $1",
         vec![id.0.into()],
     )
     .await?;
     // What ran because of the failure runs again if it fails again.
     execute(
-        &txn,
+        txn,
         "DELETE FROM steps WHERE execution_id = $1 AND (path LIKE 'on\\_failure/%' ESCAPE '\\' \
          OR EXISTS (SELECT 1 FROM steps f WHERE f.execution_id = $1 AND f.status IN ('failed', 'cancelled') \
             AND substr(steps.path, 1, length(f.path) + 10) = f.path || '/on_error/'))",
@@ -205,15 +235,14 @@ pub(super) async fn retry(
     )
     .await?;
     execute(
-        &txn,
+        txn,
         "UPDATE steps SET status = 'pending', rerun = rerun + 1, attempt = 0, error = NULL, output = NULL, \
          wake_at = NULL, started_at = NULL, finished_at = NULL \
          WHERE execution_id = $1 AND status IN ('failed', 'cancelled')",
         vec![id.0.into()],
     )
     .await?;
-    enqueue(&txn, at, tenant, id, &old).await?;
-    txn.commit().await.map_err(store_error)
+    enqueue(txn, at, tenant, id, &old).await
 }
 
 /// Resolves a step in `outcome_unknown`.

@@ -1,6 +1,7 @@
 //! The hot paths on PostgreSQL.
 
 mod accept;
+mod adopt;
 mod checkpoint;
 mod flush;
 mod keyed;

@@ -4,9 +4,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use automate_core::actions::LogLevel;
-use automate_core::ids::{EventId, ExecutionId, TenantId, VersionId, WorkflowId};
+use automate_core::ids::{EventId, ExecutionId, SignalId, TenantId, VersionId, WorkflowId};
 use automate_core::status::{ExecutionStatus, StepStatus};
-use automate_core::store::{EventRecord, ExecutionRecord, Json, StepLog, StepRecord, StoreError};
+use automate_core::store::{EventRecord, ExecutionRecord, Json, SignalRecord, StepLog, StepRecord, StoreError};
 use sea_orm::{QueryResult, TryGetable};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -23,6 +23,9 @@ pub(super) const STEP: &str = "execution_id, path, step_id, seq, uses, status, a
     input, output, error, attempts, wake_at, started_at, finished_at";
 /// The columns that [`log`] reads.
 pub(super) const LOG: &str = "path, attempt, at, level, message, fields";
+
+/// The columns that [`signal`] reads.
+pub(super) const SIGNAL: &str = "id, seq, name, payload, dedupe_key, source, received_at";
 
 /// A row with what to call it when it cannot be read.
 struct Named<'a> {
@@ -144,5 +147,20 @@ pub(super) fn log(row: &QueryResult) -> Result<StepLog, StoreError> {
         level,
         message: row.get("message")?,
         fields: row.text("fields")?,
+    })
+}
+
+/// A signal.
+pub(super) fn signal(row: &QueryResult) -> Result<SignalRecord, StoreError> {
+    let id = SignalId(row.try_get("", "id").map_err(|error| StoreError::Corrupt(error.to_string()))?);
+    let row = Named { row, name: format!("signal {id}") };
+    Ok(SignalRecord {
+        id,
+        seq: row.get("seq")?,
+        name: row.get("name")?,
+        payload: row.get::<String>("payload")?.into(),
+        dedupe_key: row.get("dedupe_key")?,
+        source: row.get("source")?,
+        received_at: row.get("received_at")?,
     })
 }

@@ -126,6 +126,9 @@ fn free_of_df(text: &str) -> Option<u64> {
 /// Makes partitions ahead, deletes old keys, and history older than `retention`.
 pub(super) async fn maintain(db: Database, now: DateTime<Utc>, retention: Option<Duration>) -> Result<(), StoreError> {
     delete_old_keys(&db, now).await?;
+    if let Some(retention) = retention {
+        delete_operations(&db, now - retention).await?;
+    }
     match db.backend() {
         Backend::Postgres => partitions(&db, now, retention).await,
         Backend::Sqlite => match retention {
@@ -174,6 +177,40 @@ async fn delete_old_keys(db: &Database, now: DateTime<Utc>) -> Result<(), StoreE
         };
         if execute(db.orm(), &sql, values).await? < DELETED_AT_ONCE {
             break;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what belongs to operating executions from before `cutoff`: signals whose execution is gone,
+/// and ended operations over many executions.
+async fn delete_operations(db: &Database, cutoff: DateTime<Utc>) -> Result<(), StoreError> {
+    let row = match db.backend() {
+        Backend::Postgres => "ctid",
+        Backend::Sqlite => "rowid",
+    };
+    let old = "SELECT id FROM bulk_operations WHERE id < $1 AND status IN ('completed', 'cancelled')";
+    for (table, condition) in [
+        (
+            "execution_signals",
+            "execution_id < $1 AND NOT EXISTS (SELECT 1 FROM executions e WHERE e.id = execution_id)".to_owned(),
+        ),
+        ("bulk_items", format!("bulk_id IN ({old})")),
+        (
+            "bulk_operations",
+            format!("id IN ({old}) AND NOT EXISTS (SELECT 1 FROM bulk_items i WHERE i.bulk_id = bulk_operations.id)"),
+        ),
+    ] {
+        let found = format!("SELECT {row} FROM {table} WHERE {condition} LIMIT {DELETED_AT_ONCE}");
+        let found = match db.backend() {
+            Backend::Postgres => format!("= ANY(ARRAY({found}))"),
+            Backend::Sqlite => format!("IN ({found})"),
+        };
+        let sql = format!("DELETE FROM {table} WHERE {row} {found}");
+        for _ in 0..PASSES {
+            if execute(db.orm(), &sql, vec![first_uuid_at(cutoff).into()]).await? < DELETED_AT_ONCE {
+                break;
+            }
         }
     }
     Ok(())

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use automate_core::error::ErrorCode;
-use automate_core::ids::OutboxId;
+use automate_core::ids::{ExecutionId, OutboxId, TenantId};
 use automate_core::limits;
-use automate_core::outbox::{EXECUTION_KIND, ReapReport, ReapRequest};
+use automate_core::outbox::{EXECUTION_KIND, ReapReport, ReapRequest, ended_item};
 use automate_core::store::{ExecutionError, StoreError};
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend};
 use uuid::Uuid;
 
+use super::insert::enqueue;
 use super::operate::{push_ids, push_stale};
 use super::row::get;
 use super::statement::{Sql, microseconds};
@@ -156,7 +157,16 @@ async fn fail_executions<C: ConnectionTrait>(
     sql.bind(error).push(", finished_at = ").now();
     sql.push(" WHERE status NOT IN ('completed', 'failed', 'cancelled')");
     push_ids(&mut sql, "id", &executions);
-    sql.execute(transaction).await.map(|_| ())
+    // Their ends are events as any others, where a workflow listens to events.
+    sql.push(" RETURNING id, tenant_id, EXISTS (SELECT 1 FROM triggers t WHERE t.tenant_id = executions.tenant_id");
+    sql.push(" AND t.kind = 'event') AS heard");
+    let mut ends = Vec::new();
+    for row in sql.rows(transaction).await? {
+        if get::<bool>(&row, "heard")? {
+            ends.push(ended_item(TenantId(get(&row, "tenant_id")?), ExecutionId(get(&row, "id")?)));
+        }
+    }
+    if ends.is_empty() { Ok(()) } else { enqueue(transaction, &ends, now).await }
 }
 
 fn reason(request: &ReapRequest) -> String {

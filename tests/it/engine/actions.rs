@@ -15,37 +15,37 @@ use tokio::sync::Semaphore;
 
 /// One call that was made.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Call {
-    pub(super) execution: String,
-    pub(super) path: String,
-    pub(super) attempt: u32,
-    pub(super) key: String,
-    pub(super) input: Value,
+pub(crate) struct Call {
+    pub(crate) execution: String,
+    pub(crate) path: String,
+    pub(crate) attempt: u32,
+    pub(crate) key: String,
+    pub(crate) input: Value,
 }
 
 /// The outside world of the tests.
-pub(super) struct World {
-    pub(super) calls: Mutex<Vec<Call>>,
+pub(crate) struct World {
+    pub(crate) calls: Mutex<Vec<Call>>,
     /// Calls with `gate` wait for a permit.
-    pub(super) gate: Semaphore,
+    pub(crate) gate: Semaphore,
     failures: Mutex<BTreeMap<String, u32>>,
 }
 
 impl World {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { calls: Mutex::default(), gate: Semaphore::new(0), failures: Mutex::default() })
     }
 
-    pub(super) fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         self.calls.lock().expect("calls").clone()
     }
 
-    pub(super) fn calls_of(&self, path: &str) -> Vec<Call> {
+    pub(crate) fn calls_of(&self, path: &str) -> Vec<Call> {
         self.calls().into_iter().filter(|call| call.path == path).collect()
     }
 
     /// Waits until a step has been called.
-    pub(super) async fn called(&self, path: &str) {
+    pub(crate) async fn called(&self, path: &str) {
         for _ in 0..500 {
             if !self.calls_of(path).is_empty() {
                 return;
@@ -57,7 +57,7 @@ impl World {
 }
 
 /// Performs the actions in a world.
-pub(super) struct Actions(pub(super) Arc<World>);
+pub(crate) struct Actions(pub(crate) Arc<World>);
 
 impl Catalog for Actions {
     fn action(&self, uses: &str) -> Option<Arc<ActionMeta>> {

@@ -33,15 +33,15 @@ impl SecretResolver for Secrets {
 }
 
 /// One process: an engine and its worker.
-pub(super) struct Process {
-    pub(super) engine: Engine,
+pub(crate) struct Process {
+    pub(crate) engine: Engine,
     stop: CancellationToken,
     worker: Option<JoinHandle<()>>,
 }
 
 impl Process {
     /// Stops as SIGTERM does.
-    pub(super) async fn drain(mut self) {
+    pub(crate) async fn drain(mut self) {
         self.stop.cancel();
         if let Some(worker) = self.worker.take() {
             worker.await.expect("the worker ends in order");
@@ -49,18 +49,18 @@ impl Process {
     }
 }
 
-pub(super) struct Bed {
-    pub(super) db: TestDatabase,
-    pub(super) world: Arc<World>,
+pub(crate) struct Bed {
+    pub(crate) db: TestDatabase,
+    pub(crate) world: Arc<World>,
 }
 
 impl Bed {
-    pub(super) fn new(db: TestDatabase) -> Self {
+    pub(crate) fn new(db: TestDatabase) -> Self {
         Self { db, world: World::new() }
     }
 
     /// Short times, so that tests are.
-    pub(super) fn settings() -> Settings {
+    pub(crate) fn settings() -> Settings {
         Settings {
             lease: Duration::from_secs(2),
             reap_interval: Duration::from_millis(200),
@@ -71,12 +71,12 @@ impl Bed {
     }
 
     /// An engine without a worker.
-    pub(super) async fn engine(&self, settings: Settings) -> Engine {
+    pub(crate) async fn engine(&self, settings: Settings) -> Engine {
         self.engine_with(settings, |_, _| {}).await
     }
 
     /// The same, with ports of the test's own.
-    pub(super) async fn engine_with(&self, settings: Settings, adapt: impl FnOnce(&Database, &mut Ports)) -> Engine {
+    pub(crate) async fn engine_with(&self, settings: Settings, adapt: impl FnOnce(&Database, &mut Ports)) -> Engine {
         let database = self.db.open_again().await;
         let store = automate_store::open(&database).expect("the store opens");
         let secrets = Secrets(BTreeMap::from([("TOKEN".to_owned(), "canary-5f0a7c9e11".to_owned())]));
@@ -86,16 +86,16 @@ impl Bed {
         Engine::new(ports, settings)
     }
 
-    pub(super) async fn process(&self) -> Process {
+    pub(crate) async fn process(&self) -> Process {
         self.process_with(Self::settings()).await
     }
 
-    pub(super) async fn process_with(&self, settings: Settings) -> Process {
+    pub(crate) async fn process_with(&self, settings: Settings) -> Process {
         Self::working(self.engine(settings).await)
     }
 
     /// An engine with its worker.
-    pub(super) fn working(engine: Engine) -> Process {
+    pub(crate) fn working(engine: Engine) -> Process {
         let stop = CancellationToken::new();
         let worker = tokio::spawn({
             let (engine, stop) = (engine.clone(), stop.clone());
@@ -106,14 +106,14 @@ impl Bed {
 }
 
 /// Publishes a document.
-pub(super) async fn publish(engine: &Engine, source: &str) {
+pub(crate) async fn publish(engine: &Engine, source: &str) {
     if let Err(error) = engine.publish(TenantId::DEFAULT, source, "test", "").await {
         panic!("{error}: {error:?}");
     }
 }
 
 /// Starts a workflow by hand.
-pub(super) async fn start(engine: &Engine, workflow: &str, input: Value) -> ExecutionId {
+pub(crate) async fn start(engine: &Engine, workflow: &str, input: Value) -> ExecutionId {
     let request = StartRequest {
         tenant_id: TenantId::DEFAULT,
         workflow: workflow.to_owned(),
@@ -127,13 +127,13 @@ pub(super) async fn start(engine: &Engine, workflow: &str, input: Value) -> Exec
 }
 
 /// Delivers a webhook to `hooks/default/PATH`, verified by its first target.
-pub(super) async fn deliver(engine: &Engine, path: &str, delivery_id: Option<&str>, payload: Value) -> Received {
+pub(crate) async fn deliver(engine: &Engine, path: &str, delivery_id: Option<&str>, payload: Value) -> Received {
     let endpoint = engine.webhook_endpoint("default", path).await.expect("a lookup").expect("somebody listens");
     let verified: Vec<usize> = (0..endpoint.targets.len()).collect();
     engine.deliver(&endpoint, &verified, delivery(delivery_id, path, payload)).await.expect("it is accepted")
 }
 
-pub(super) fn delivery(delivery_id: Option<&str>, path: &str, payload: Value) -> WebhookDelivery {
+pub(crate) fn delivery(delivery_id: Option<&str>, path: &str, payload: Value) -> WebhookDelivery {
     let text = payload.to_string();
     WebhookDelivery {
         payload_text: text.as_str().into(),
@@ -157,7 +157,7 @@ pub(super) fn delivery(delivery_id: Option<&str>, path: &str, payload: Value) ->
 }
 
 /// Waits for the end of an execution.
-pub(super) async fn ended(engine: &Engine, id: ExecutionId) -> ExecutionRecord {
+pub(crate) async fn ended(engine: &Engine, id: ExecutionId) -> ExecutionRecord {
     let record =
         engine.wait_until_ended(TenantId::DEFAULT, id, Duration::from_secs(30)).await.expect("the store answers");
     match record {
@@ -170,7 +170,7 @@ pub(super) async fn ended(engine: &Engine, id: ExecutionId) -> ExecutionRecord {
 }
 
 /// Waits until an execution has a status.
-pub(super) async fn reaches(engine: &Engine, id: ExecutionId, status: ExecutionStatus) -> ExecutionRecord {
+pub(crate) async fn reaches(engine: &Engine, id: ExecutionId, status: ExecutionStatus) -> ExecutionRecord {
     for _ in 0..500 {
         let record = engine.ports().store.execution(TenantId::DEFAULT, id).await.expect("a row");
         if record.status == status {
@@ -181,11 +181,11 @@ pub(super) async fn reaches(engine: &Engine, id: ExecutionId, status: ExecutionS
     panic!("execution {id} did not reach {status} within ten seconds");
 }
 
-pub(super) async fn steps(engine: &Engine, id: ExecutionId) -> Vec<StepRecord> {
+pub(crate) async fn steps(engine: &Engine, id: ExecutionId) -> Vec<StepRecord> {
     engine.ports().store.steps(TenantId::DEFAULT, id).await.expect("steps")
 }
 
-pub(super) async fn step(engine: &Engine, id: ExecutionId, path: &str) -> StepRecord {
+pub(crate) async fn step(engine: &Engine, id: ExecutionId, path: &str) -> StepRecord {
     let all = steps(engine, id).await;
     all.into_iter().find(|step| step.path == path).unwrap_or_else(|| panic!("step {path} is on record"))
 }

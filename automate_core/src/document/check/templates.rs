@@ -88,7 +88,7 @@ impl<'a> Checker<'a> {
             StepKind::Fail(message) => self.template(&format!("{at}/fail"), message),
             StepKind::Wait(Wait::ForTemplate(text)) => self.template(&format!("{at}/wait/for"), text),
             StepKind::Wait(Wait::UntilTemplate(text)) => self.template(&format!("{at}/wait/until"), text),
-            StepKind::Wait(Wait::For(_) | Wait::Until(_)) => {}
+            StepKind::Wait(Wait::For(_) | Wait::Until(_) | Wait::Signal { .. }) => {}
         }
         if !step.on_error.is_empty() {
             let outer = std::mem::replace(&mut self.place, Place::Failure);

@@ -202,12 +202,20 @@ impl Reader<'_> {
 
     fn wait(&mut self, node: &Node<'_>) -> Option<Wait> {
         let object = self.object(node, &WAIT)?;
+        if let Some(signal) = object.field("signal") {
+            return self.signal(&object, &signal);
+        }
+        if let Some(timeout) = object.field("timeout")
+            && !WAIT.later.iter().any(|name| object.has(name))
+        {
+            self.key_error(&timeout, codes::STEP_KIND, "`timeout` of a `wait` belongs to `signal`", None);
+        }
         match (object.field("for"), object.field("until")) {
             (Some(_), Some(until)) => {
                 self.key_error(
                     &until,
                     codes::STEP_KIND,
-                    "`wait` has either `for` or `until`, and this one has both",
+                    "`wait` has one of `for`, `until` and `signal`, and this one has two",
                     None,
                 );
                 None
@@ -237,11 +245,29 @@ impl Reader<'_> {
             (None, None) => {
                 // Where a wait of a later version stands, that has been reported.
                 if !WAIT.later.iter().any(|name| object.has(name)) {
-                    self.missing(&object, WAIT.title, "for` or `until", "write `wait: { for: 30s }`");
+                    self.missing(&object, WAIT.title, "for`, `until` or `signal", "write `wait: { for: 30s }`");
                 }
                 None
             }
         }
+    }
+
+    fn signal(&mut self, wait: &Object<'_>, node: &Node<'_>) -> Option<Wait> {
+        for name in ["for", "until"] {
+            if let Some(field) = wait.field(name) {
+                let message = "`wait` has one of `for`, `until` and `signal`, and this one has two";
+                self.key_error(&field, codes::STEP_KIND, message, None);
+            }
+        }
+        let timeout = wait.field("timeout").and_then(|n| self.duration(&n, Zero::Refused));
+        let name = self.text(node)?;
+        if !pattern::is_signal_name(name) {
+            let message = format!("{} cannot be the name of a signal", shown(name));
+            let rule = "letters, digits, `_` and `-`, with dots between, 63 characters at most";
+            self.error(node, codes::INVALID_VALUE, message, rule);
+            return None;
+        }
+        Some(Wait::Signal { name: name.to_owned(), timeout })
     }
 
     /// Fields that mean nothing for what the step does.

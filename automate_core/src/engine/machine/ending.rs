@@ -197,12 +197,15 @@ impl Machine<'_> {
 }
 
 /// Whether an error of a `once` action leaves open if it took effect: no answer came back, and the
-/// connector does not say that nothing was sent.
+/// connector does not say that nothing was sent; or the answer came from a gateway that did not get
+/// one itself (502 and 504; RFC 9110, sections 15.6.3 and 15.6.5).
 fn leaves_outcome_open(error: &StepError) -> bool {
-    let not_sent = error.details.as_ref().and_then(|d| d.get("sent")).and_then(Value::as_bool) == Some(false);
+    let detail = |name: &str| error.details.as_ref().and_then(|details| details.get(name));
+    let not_sent = detail("sent").and_then(Value::as_bool) == Some(false);
     match error.code {
         ErrorCode::OutcomeUnknown => true,
         ErrorCode::Timeout | ErrorCode::TransientNetwork | ErrorCode::Cancelled => !not_sent,
+        ErrorCode::Upstream5xx => matches!(detail("status").and_then(Value::as_u64), Some(502 | 504)),
         ErrorCode::AuthFailed
         | ErrorCode::Forbidden
         | ErrorCode::NotFound
@@ -210,7 +213,6 @@ fn leaves_outcome_open(error: &StepError) -> bool {
         | ErrorCode::InvalidOutput
         | ErrorCode::ConfigInvalid
         | ErrorCode::RateLimited
-        | ErrorCode::Upstream5xx
         | ErrorCode::TemplateError
         | ErrorCode::SecretUnavailable
         | ErrorCode::EgressDenied

@@ -1,19 +1,45 @@
-//! Runs by hand, and repetitions of ended executions.
+//! Runs by hand, and what they share with repetitions of ended executions.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::super::Engine;
+use super::super::about::About;
 use super::super::definitions::Definition;
-use super::super::run::About;
 use super::{InputProblem, IntakeError, Slot, Start, StartRequest};
-use crate::ids::{ExecutionId, TenantId};
+use crate::ids::{ExecutionId, OutboxId, TenantId, VersionId, WorkflowId};
+use crate::outbox::DEFAULT_PRIORITY;
 use crate::store::{Accept, EventRecord, NewExecution, StoreError};
+
+/// An execution that somebody starts.
+pub(in crate::runtime) struct ByHand<'a> {
+    pub(in crate::runtime) tenant_id: TenantId,
+    pub(in crate::runtime) definition: Arc<Definition>,
+    pub(in crate::runtime) new: NewExecution,
+    pub(in crate::runtime) input: Option<Value>,
+    /// The stored event that it is about.
+    pub(in crate::runtime) event: Option<&'a EventRecord>,
+    /// It runs in this process at once, whether it is a worker or not.
+    pub(in crate::runtime) run_here: bool,
+}
 
 impl Engine {
     /// Starts a workflow by hand.
     pub async fn start(&self, request: StartRequest) -> Result<ExecutionId, IntakeError> {
+        self.start_once(request, None).await
+    }
+
+    /// As [`Engine::start`]; a second start of the workflow with the same key is not made, and is
+    /// answered with the first.
+    ///
+    /// # Errors
+    /// Those of [`Engine::start`].
+    pub async fn start_once(
+        &self,
+        request: StartRequest,
+        dedupe_key: Option<String>,
+    ) -> Result<ExecutionId, IntakeError> {
         let store = &self.ports().store;
         let workflow = store.workflow(request.tenant_id, &request.workflow).await.map_err(named)?;
         let (version_id, version) = match request.version {
@@ -36,65 +62,28 @@ impl Engine {
             }
         };
         let definition = self.definition(version_id).await?;
-        check_input(&definition, request.input.as_ref())?;
+        definition.check_input(request.input.as_ref())?;
         let trigger = json!({ "kind": "manual", "source": request.source });
         let mut new = self.new_execution(version, request.correlation_id.clone(), &trigger);
         new.workflow_id = workflow.id;
         new.workflow = workflow.slug;
         new.version_id = version_id;
-        self.start_by_hand(request.tenant_id, definition, new, request.input, None, request.run_here).await
-    }
-
-    /// Starts an ended execution again as a new one that is linked to it, with the same event and
-    /// input, or with another input. It runs the version that the first one ran.
-    pub async fn replay(
-        &self,
-        tenant: TenantId,
-        id: ExecutionId,
-        input: Option<Value>,
-        run_here: bool,
-    ) -> Result<ExecutionId, IntakeError> {
-        let store = &self.ports().store;
-        let old = store.execution(tenant, id).await.map_err(named)?;
-        let definition = self.definition(old.version_id).await?;
-        // With another input it is a run by hand; otherwise it is about the same event or input.
-        let (input, event) = match input {
-            Some(input) => {
-                check_input(&definition, Some(&input))?;
-                (Some(input), None)
-            }
-            None => {
-                let input = old.input.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
-                    IntakeError::Store(StoreError::Corrupt(format!(
-                        "the input of execution {id} does not parse: {error}"
-                    )))
-                })?;
-                let event = match old.event_id {
-                    Some(event) => Some(store.event(tenant, event).await?),
-                    None => None,
-                };
-                (input, event)
-            }
+        new.dedupe_key = dedupe_key;
+        let by_hand = ByHand {
+            tenant_id: request.tenant_id,
+            definition,
+            new,
+            input: request.input,
+            event: None,
+            run_here: request.run_here,
         };
-        let trigger = json!({ "kind": "replay", "of": id });
-        let mut new = self.new_execution(old.version, old.correlation_id.clone(), &trigger);
-        new.workflow_id = old.workflow_id;
-        new.workflow = old.workflow;
-        new.version_id = old.version_id;
-        new.replay_of = Some(id);
-        new.event_id = event.as_ref().map(|event| event.id);
-        self.start_by_hand(tenant, definition, new, input, event.as_ref(), run_here).await
+        self.start_by_hand(by_hand).await
     }
 
-    async fn start_by_hand(
-        &self,
-        tenant_id: TenantId,
-        definition: Arc<Definition>,
-        mut new: NewExecution,
-        input: Option<Value>,
-        event: Option<&EventRecord>,
-        run_here: bool,
-    ) -> Result<ExecutionId, IntakeError> {
+    /// Stores an execution that somebody started; answers with the earlier one where its dedupe key
+    /// was there before.
+    pub(in crate::runtime) async fn start_by_hand(&self, by_hand: ByHand<'_>) -> Result<ExecutionId, IntakeError> {
+        let ByHand { tenant_id, definition, mut new, input, event, run_here } = by_hand;
         let id = new.id;
         new.input = input.as_ref().map(|value| value.to_string().into());
         let about = About {
@@ -113,21 +102,53 @@ impl Engine {
         let start = Start { definition, context, about, new, input, permit };
         let accept = Accept { tenant_id, event: None, request: None, delivery: None, starts: Vec::new() };
         match self.accept(accept, vec![start]).await? {
-            Some(_) => Ok(id),
+            Some(received) => Ok(received.execution_ids.first().copied().unwrap_or(id)),
             None => Err(IntakeError::Store(StoreError::Conflict("the workflow was published in between".to_owned()))),
+        }
+    }
+
+    /// An execution of no workflow yet.
+    pub(in crate::runtime) fn new_execution(
+        &self,
+        version: i32,
+        correlation_id: String,
+        trigger: &Value,
+    ) -> NewExecution {
+        NewExecution {
+            id: ExecutionId::new(),
+            outbox_id: OutboxId::new(),
+            workflow_id: WorkflowId(uuid::Uuid::nil()),
+            workflow: String::new(),
+            version_id: VersionId(uuid::Uuid::nil()),
+            version,
+            trigger_id: None,
+            trigger: trigger.to_string().into(),
+            dedupe_key: None,
+            input: None,
+            priority: DEFAULT_PRIORITY,
+            correlation_id,
+            event_id: None,
+            parent_id: None,
+            replay_of: None,
+            adopted: Vec::new(),
+            created_at: self.ports().clock.now(),
+            lease: None,
         }
     }
 }
 
-fn check_input(definition: &Definition, input: Option<&Value>) -> Result<(), IntakeError> {
-    let Some(schema) = &definition.inputs else { return Ok(()) };
-    let empty = Value::Object(serde_json::Map::new());
-    let problems: Vec<InputProblem> = schema
-        .iter_errors(input.unwrap_or(&empty))
-        .take(100)
-        .map(|error| InputProblem { path: error.instance_path().to_string(), message: error.to_string() })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(IntakeError::InvalidInput(problems)) }
+impl Definition {
+    /// Holds an input against the workflow's `inputs`.
+    pub(in crate::runtime) fn check_input(&self, input: Option<&Value>) -> Result<(), IntakeError> {
+        let Some(schema) = &self.inputs else { return Ok(()) };
+        let empty = Value::Object(serde_json::Map::new());
+        let problems: Vec<InputProblem> = schema
+            .iter_errors(input.unwrap_or(&empty))
+            .take(100)
+            .map(|error| InputProblem { path: error.instance_path().to_string(), message: error.to_string() })
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(IntakeError::InvalidInput(problems)) }
+    }
 }
 
 fn named(error: StoreError) -> IntakeError {

@@ -19,6 +19,7 @@ fn start(workflow: WorkflowId, key: Option<&str>) -> NewExecution {
         correlation_id: String::new(),
         parent_id: None,
         replay_of: None,
+        adopted: Vec::new(),
         event_id: None,
         created_at: clock::now(),
         lease: None,

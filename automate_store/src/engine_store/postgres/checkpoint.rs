@@ -5,6 +5,9 @@
 //! that of their ids, the same order in which leases are extended, so that neither waits for the
 //! other in a circle.
 //!
+//! Where something came for the execution while it was held (a signal, a request to cancel), its item
+//! says so in its payload: it does not go, and is ready at once when it is given back.
+//!
 //! The queue is often empty when the statement is planned and never again so small, so nothing is
 //! left to its statistics: items are found by their ids in subqueries and arrays, never by joins,
 //! and their state is compared as an expression, out of reach of the index of leased items.
@@ -22,8 +25,11 @@ WITH batch AS MATERIALIZED (
         $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[])
     AS b(op, id, token, follow, wake_at, execution_id, changed, status, started_at, finished_at, output, error)
 ), held AS MATERIALIZED (
-    SELECT b.*, l.lost_leases FROM batch b CROSS JOIN LATERAL (
-        SELECT o.lost_leases FROM outbox o WHERE o.id = b.id AND o.lease_token = b.token AND o.status || '' = 'RUNNING'
+    SELECT b.*, l.lost_leases,
+        b.follow = 1 AND (l.payload = 'null'
+            OR COALESCE(b.status, 'waiting') IN ('completed', 'failed', 'cancelled')) AS ends
+    FROM batch b CROSS JOIN LATERAL (
+        SELECT o.lost_leases, o.payload FROM outbox o WHERE o.id = b.id AND o.lease_token = b.token AND o.status || '' = 'RUNNING'
             AND o.key = b.execution_id::text
         FOR UPDATE
     ) l
@@ -57,11 +63,12 @@ WITH batch AS MATERIALIZED (
     FROM held h WHERE e.id = h.execution_id AND h.changed
     RETURNING h.op, e.cancel_requested_at
 ), finished AS (
-    DELETE FROM outbox o WHERE o.id = ANY(ARRAY(SELECT id FROM held WHERE follow = 1))
+    DELETE FROM outbox o WHERE o.id = ANY(ARRAY(SELECT id FROM held WHERE ends))
 ), waiting AS (
-    UPDATE outbox o SET status = 'PENDING', next_attempt_at = ($5::timestamptz[])[array_position($2::uuid[], o.id)],
+    UPDATE outbox o SET status = 'PENDING', next_attempt_at = CASE WHEN o.payload = 'null'
+            THEN ($5::timestamptz[])[array_position($2::uuid[], o.id)] ELSE now() END, payload = 'null',
         lease_owner = NULL, lease_expires_at = NULL, lost_leases = 0, updated_at = now()
-    WHERE o.id = ANY(ARRAY(SELECT id FROM held WHERE follow = 2))
+    WHERE o.id = ANY(ARRAY(SELECT id FROM held WHERE follow <> 0 AND NOT ends))
 ), kept AS (
     UPDATE outbox o SET lost_leases = 0
     WHERE o.id = ANY(ARRAY(SELECT id FROM held WHERE follow = 0 AND lost_leases <> 0))
@@ -282,7 +289,10 @@ pub(super) async fn committed(conn: &mut PgConnection, checkpoint: &Checkpoint) 
     let happened = match checkpoint.then {
         Then::Hold => false,
         Then::Finish => as_written && status.is_none(),
-        Then::WakeAt(at) => status == Some("PENDING") && next == Some(at) && token == Some(checkpoint.claim.token),
+        // Earlier than asked for where something had come for the execution meanwhile.
+        Then::WakeAt(at) => {
+            status == Some("PENDING") && next.is_some_and(|next| next <= at) && token == Some(checkpoint.claim.token)
+        }
     };
     Ok(if happened { Some(Held { cancel_requested: row.try_get(2)? }) } else { None })
 }

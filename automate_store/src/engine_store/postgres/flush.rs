@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::super::accepting::{self, is_queued};
 use super::super::hints::Hints;
 use super::super::progress::{self, Held, Progress};
-use super::{accept, checkpoint, keyed};
+use super::{accept, adopt, checkpoint, keyed};
 use crate::committer::{Answer, Flush, Op};
 use crate::error::store_error;
 
@@ -29,7 +29,7 @@ const SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqs
 enum Shape {
     /// Accepts without start keys: one statement.
     Accepts,
-    /// Accepts with start keys: a transaction.
+    /// Accepts with start keys or with steps that they take over: a transaction.
     KeyedAccepts,
     /// Checkpoints that publish nothing: one statement.
     Checkpoints,
@@ -81,6 +81,7 @@ impl PgFlusher {
                 let accepts: Vec<&Accept> = ops.iter().filter_map(accept_of).collect();
                 let mut transaction = conn.begin().await?;
                 let answers = keyed::store_keyed(&mut transaction, &accepts, again).await?;
+                adopt::store_adopted(&mut transaction, &accepts, &answers).await?;
                 transaction.commit().await?;
                 Ok(answers.into_iter().map(|answer| Ok(Answer::Accepted(answer))).collect())
             }
@@ -199,7 +200,7 @@ impl Flush for PgFlusher {
         ];
         for op in ops {
             let shape = match &op {
-                Op::Accept(op) if accepting::has_start_keys(&op.input) => 3,
+                Op::Accept(op) if accepting::has_start_keys(&op.input) || accepting::has_adopted(&op.input) => 3,
                 Op::Accept(_) => 2,
                 Op::Checkpoint(op) if op.input.checkpoint.publish.is_empty() => 0,
                 Op::Checkpoint(_) => 1,

@@ -11,6 +11,7 @@ use sqlx::{Arguments, Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::super::accepting::{self, BORN_TOKEN, First, Key, MAX_ATTEMPTS};
+use super::checkpoint::write_steps;
 use super::many::Many;
 
 static TRIGGERS: Many = Many::new("SELECT id FROM triggers WHERE id IN (", "?", ")");
@@ -221,6 +222,12 @@ async fn write(connection: &mut SqliteConnection, plan: &Plan<'_>, now: DateTime
             arguments.add(start.correlation_id.as_str())
         })
         .await?;
+    let adopted: Vec<_> = plan
+        .starts
+        .iter()
+        .flat_map(|(accept, start)| start.adopted.iter().map(|step| (start.id.0, accept.tenant_id.0, step)))
+        .collect();
+    write_steps(connection, &adopted).await?;
     OUTBOX
         .execute(connection, &plan.starts, |arguments, (accept, start)| {
             let lease = start.lease.as_ref();

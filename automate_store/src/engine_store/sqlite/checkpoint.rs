@@ -11,8 +11,11 @@ use uuid::Uuid;
 use super::super::progress::{self, Held, Progress, json};
 use super::many::Many;
 
-static CLAIMS: Many =
-    Many::new("SELECT id, lease_token, lost_leases, key FROM outbox WHERE status = 'RUNNING' AND id IN (", "?", ")");
+static CLAIMS: Many = Many::new(
+    "SELECT id, lease_token, lost_leases, key, payload FROM outbox WHERE status = 'RUNNING' AND id IN (",
+    "?",
+    ")",
+);
 static STEPS: Many = Many::new(
     "INSERT INTO steps (execution_id, path, tenant_id, step_id, seq, uses, status, attempt, rerun, idempotency_key, \
      input, output, error, attempts, wake_at, started_at, finished_at) VALUES ",
@@ -38,7 +41,7 @@ static FINISHED: Many = Many::new("DELETE FROM outbox WHERE id IN (", "?", ")");
 static WAITING: Many = Many::new(
     "WITH new (id, wake_at, now) AS (VALUES ",
     "(?,?,?)",
-    ") UPDATE outbox SET status = 'PENDING', next_attempt_at = new.wake_at, lease_owner = NULL, \
+    ") UPDATE outbox SET status = 'PENDING', next_attempt_at = new.wake_at, payload = 'null', lease_owner = NULL, \
      lease_expires_at = NULL, lost_leases = 0, updated_at = new.now FROM new WHERE outbox.id = new.id",
 );
 static KEPT: Many = Many::new("UPDATE outbox SET lost_leases = 0 WHERE id IN (", "?", ")");
@@ -50,6 +53,8 @@ struct Leased {
     token: i64,
     lost_leases: i32,
     key: String,
+    /// Something came for the execution while it was held: a signal, a request to cancel.
+    woken: bool,
 }
 
 /// Records the checkpoints whose claims are held, inside the caller's transaction. Answers in their
@@ -66,7 +71,9 @@ pub(super) async fn record(
     let mut leased = HashMap::with_capacity(batch.len());
     for row in CLAIMS.fetch(connection, &claims, |arguments, id| arguments.add(*id)).await? {
         let id: Uuid = row.try_get(0)?;
-        leased.insert(id, Leased { token: row.try_get(1)?, lost_leases: row.try_get(2)?, key: row.try_get(3)? });
+        let woken = row.try_get::<&str, _>(4)? != "null";
+        let (token, lost_leases, key) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        leased.insert(id, Leased { token, lost_leases, key, woken });
     }
     let is_held = |checkpoint: &Checkpoint| {
         leased.get(&checkpoint.claim.id.0).is_some_and(|leased| {
@@ -94,16 +101,20 @@ async fn write(
     leased: &HashMap<Uuid, Leased>,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let mut steps: Vec<(&Checkpoint, &StepRecord)> = Vec::new();
+    let mut steps: Vec<(Uuid, Uuid, &StepRecord)> = Vec::new();
     let mut logs: Vec<(&Checkpoint, Uuid, &StepLog)> = Vec::new();
     let mut executions: Vec<(Uuid, &ExecutionUpdate)> = Vec::new();
     let (mut finished, mut waiting, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     for Progress { checkpoint, log_ids } in held {
         let item = checkpoint.claim.id.0;
-        steps.extend(progress::last_of_each_path(&checkpoint.steps).into_iter().map(|step| (checkpoint, step)));
+        let (execution, tenant) = (checkpoint.execution_id.0, checkpoint.tenant_id.0);
+        steps.extend(progress::last_of_each_path(&checkpoint.steps).into_iter().map(|step| (execution, tenant, step)));
         logs.extend(log_ids.iter().zip(&checkpoint.logs).map(|(id, log)| (checkpoint, *id, log)));
         executions.extend(checkpoint.execution.as_ref().map(|update| (checkpoint.execution_id.0, update)));
+        let woken = leased.get(&item).is_some_and(|leased| leased.woken);
         match checkpoint.then {
+            Then::Finish if woken && !ends(checkpoint) => waiting.push((item, now)),
+            Then::WakeAt(_) if woken => waiting.push((item, now)),
             Then::Finish => finished.push(item),
             Then::WakeAt(at) => waiting.push((item, at)),
             Then::Hold if leased.get(&item).is_some_and(|leased| leased.lost_leases != 0) => kept.push(item),
@@ -144,15 +155,21 @@ async fn write(
     KEPT.execute(connection, &kept, |arguments, id| arguments.add(*id)).await
 }
 
-async fn write_steps(
+/// Whether the execution ends with a checkpoint.
+fn ends(checkpoint: &Checkpoint) -> bool {
+    checkpoint.execution.as_ref().is_some_and(|update| update.status.is_terminal())
+}
+
+/// Stores steps, each with its execution and tenant.
+pub(super) async fn write_steps(
     connection: &mut SqliteConnection,
-    steps: &[(&Checkpoint, &StepRecord)],
+    steps: &[(Uuid, Uuid, &StepRecord)],
 ) -> Result<(), sqlx::Error> {
     STEPS
-        .execute(connection, steps, |arguments, (checkpoint, step)| {
-            arguments.add(checkpoint.execution_id.0)?;
+        .execute(connection, steps, |arguments, (execution, tenant, step)| {
+            arguments.add(*execution)?;
             arguments.add(step.path.as_str())?;
-            arguments.add(checkpoint.tenant_id.0)?;
+            arguments.add(*tenant)?;
             arguments.add(step.step_id.as_str())?;
             arguments.add(step.seq)?;
             arguments.add(step.uses.as_str())?;
