@@ -3,10 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use automate_api::v1::base::{Limit, Throttle, ThrottleBy, Views};
-use automate_api::v1::{
-    ApiV1, Authenticator, IdentityAuthenticator, KnownPermissions, Services, SharedBuckets, V1Settings,
-};
+use automate_api::v1::base::Views;
+use automate_api::v1::{Authenticator, Services};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::provider::ProviderRegistry;
@@ -81,40 +79,6 @@ impl Parts {
         self.store.close().await;
     }
 
-    /// What the operations of the REST API stand over. Its streams end when `shutdown` fires.
-    #[must_use]
-    pub fn api(&self, config: &Config, shutdown: CancellationToken) -> ApiV1 {
-        let limit = |most: u32| Limit::per_minute(most).burst((most / 3).max(1));
-        let settings = V1Settings {
-            body_limit: config.server.body_limit_bytes,
-            throttles: vec![
-                Throttle::new("api", ThrottleBy::Principal, limit(config.api.requests_per_minute)),
-                Throttle::new("api", ThrottleBy::Address, limit(config.api.address_requests_per_minute)),
-                // The tenant's policy says less where it is to be less.
-                Throttle::new("api", ThrottleBy::Tenant, limit(config.api.requests_per_minute.saturating_mul(5))),
-            ],
-            failures: Limit::per_minute(config.api.failures_per_minute).burst(config.api.failures_per_minute),
-            ..V1Settings::default()
-        };
-        let api = ApiV1::builder(self.engine.clone(), self.resources.clone(), self.connectors.clone())
-            .services(self.services.clone())
-            .service(Arc::new(self.identity.clone()))
-            .service(Arc::new(self.governor.clone()))
-            .service(Arc::new(self.stored_secrets.clone()))
-            .service(Arc::new(self.stored_connections.clone()))
-            .service(self.providers.clone())
-            .service(Arc::new(KnownPermissions::of(&self.views)))
-            .settings(settings)
-            .shutdown(shutdown);
-        let authenticator: Arc<dyn Authenticator> = match &self.authenticator {
-            Some(own) => own.clone(),
-            None => Arc::new(IdentityAuthenticator::new(self.identity.clone())),
-        };
-        api.authenticator(authenticator)
-            .limiter(Arc::new(SharedBuckets::new(self.database.clone(), self.governor.clone())))
-            .build()
-    }
-
     /// Serves HTTP, and works where the role says so, until `shutdown` fires; then drains both
     /// within `worker.drain_seconds`.
     ///
@@ -134,10 +98,12 @@ impl Parts {
             ..ApiSettings::default()
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
-        let rest = automate_api::v1::router(self.api(config, shutdown.clone()), &self.views)?;
+        let limiter = self.buckets();
+        let rest = automate_api::v1::router(self.api(config, limiter.clone(), shutdown.clone()), &self.views)?;
+        let doors = automate_api::auth::router(self.oidc.clone(), self.identity.clone(), limiter);
         let drain: Duration = config.worker.drain;
         let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
-        let router = automate_api::router_with(state, [rest]);
+        let router = automate_api::router_with(state, [rest, doors]);
         let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {
