@@ -69,7 +69,7 @@ pub struct Config {
 pub struct Server {
     /// `host:port`; port 0 takes a free one.
     pub bind: String,
-    /// Where browsers find us; empty where it is `bind`.
+    /// Where browsers find us; empty where nobody said.
     pub public_url: String,
     /// Bytes of a request's body.
     pub body_limit_bytes: usize,

@@ -3,6 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use automate_api::v1::base::Views;
+use automate_api::v1::{
+    ApiV1, Authenticator, IdentityAuthenticator, KnownPermissions, Services, SharedBuckets, V1Settings,
+};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::provider::ProviderRegistry;
@@ -17,6 +21,7 @@ use automate_governance::policy::Governor;
 use automate_governance::secrets::{DatabaseBackend, ReadWorker, SecretChain};
 use automate_store::audit::AuditLog;
 use automate_store::db::Database;
+use automate_store::resource::Resources;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +55,14 @@ pub struct Parts {
     pub identity: Identity,
     /// Log-ins at identity providers.
     pub oidc: Oidc,
+    /// Lists, reads and writes rows of models.
+    pub resources: Resources,
+    /// What the REST API consists of.
+    pub views: Views,
+    /// What the app's own operations work with.
+    pub(super) services: Services,
+    /// Who finds out who sends a request to the REST API, where the app says it.
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     /// What tenants may do.
     pub governor: Governor,
     /// The connections that are stored per tenant.
@@ -68,11 +81,34 @@ impl Parts {
         self.store.close().await;
     }
 
+    /// What the operations of the REST API stand over. Its streams end when `shutdown` fires.
+    #[must_use]
+    pub fn api(&self, config: &Config, shutdown: CancellationToken) -> ApiV1 {
+        let settings = V1Settings { body_limit: config.server.body_limit_bytes, ..V1Settings::default() };
+        let api = ApiV1::builder(self.engine.clone(), self.resources.clone(), self.connectors.clone())
+            .services(self.services.clone())
+            .service(Arc::new(self.identity.clone()))
+            .service(Arc::new(self.governor.clone()))
+            .service(Arc::new(self.stored_secrets.clone()))
+            .service(Arc::new(self.stored_connections.clone()))
+            .service(self.providers.clone())
+            .service(Arc::new(KnownPermissions::of(&self.views)))
+            .settings(settings)
+            .shutdown(shutdown);
+        let authenticator: Arc<dyn Authenticator> = match &self.authenticator {
+            Some(own) => own.clone(),
+            None => Arc::new(IdentityAuthenticator::new(self.identity.clone())),
+        };
+        api.authenticator(authenticator)
+            .limiter(Arc::new(SharedBuckets::new(self.database.clone(), self.governor.clone())))
+            .build()
+    }
+
     /// Serves HTTP, and works where the role says so, until `shutdown` fires; then drains both
     /// within `worker.drain_seconds`.
     ///
     /// # Errors
-    /// Where metrics cannot be set up.
+    /// Where metrics cannot be set up, and where the app's views contradict each other.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -87,9 +123,11 @@ impl Parts {
             ..ApiSettings::default()
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
+        let rest = automate_api::v1::router(self.api(config, shutdown.clone()), &self.views)?;
         let drain: Duration = config.worker.drain;
         let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
-        let server = automate_api::server::serve(listener, automate_api::router(state), shutdown.clone(), drain);
+        let router = automate_api::router_with(state, [rest]);
+        let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {
                 tokio::join!(server, self.engine.run_worker(shutdown));

@@ -86,8 +86,8 @@ table! {
         "The address that the server listens on; port 0 takes a free one.";
     "server.public_url" => server.public_url, "`http://` or `https://` with host and port, and nothing after it", "",
         server_address,
-        "Where browsers find the server, such as `https://automate.example`; `http://` and `server.bind` where empty. \
-         With `https` the cookies of sessions are `Secure`.";
+        "Where browsers find the server, such as `https://automate.example`. With `https` the cookies of sessions are \
+         `Secure`; log-ins at identity providers need it.";
     "server.body_limit_bytes" => server.body_limit_bytes, "a whole number from 1 to 104857600", "1048576",
         |r| whole(r, 1, limits::BODY_BYTES_MAX as u64),
         "The most bytes of a request's body; a larger one gets 413.";

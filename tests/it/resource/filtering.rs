@@ -5,7 +5,7 @@ use automate_tests::both_databases;
 use automate_tests::postgres::TestDatabase;
 use serde_json::{Value, json};
 
-use super::bed::{BOOKS, Bed, SHELVES, id_of, pairs, problems};
+use crate::resource::bed::{BOOKS, Bed, SHELVES, id_of, pairs, problems};
 
 /// Three books that differ in everything; the third has null wherever it may.
 async fn three(bed: &Bed) -> Vec<String> {
@@ -13,7 +13,7 @@ async fn three(bed: &Bed) -> Vec<String> {
         &SHELVES,
         &bed.ours,
         &automate_store::resource::no_hooks(),
-        super::bed::map(json!({ "name": "North" })),
+        crate::resource::bed::map(json!({ "name": "North" })),
     );
     let shelf = shelf.await.unwrap().fields["id"].clone();
     let mut ids = Vec::new();
@@ -135,11 +135,11 @@ both_databases! {
         bed.execute("UPDATE books SET code = 'x' WHERE slug = 'bertha'").await;
         let query = ListQuery::default().filter("code", Comparison::Equal, vec![json!("x")]);
         let page = bed.resources.list(&BOOKS, &bed.ours, &query).await.unwrap();
-        assert_eq!(super::bed::of(&page, "slug"), ["bertha"]);
+        assert_eq!(crate::resource::bed::of(&page, "slug"), ["bertha"]);
         let none = ListQuery::default().filter("slug", Comparison::In, Vec::new());
         assert!(bed.resources.list(&BOOKS, &bed.ours, &none).await.unwrap().results.is_empty());
         let null = ListQuery::default().filter("genre", Comparison::Equal, vec![Value::Null]);
-        assert_eq!(super::bed::of(&bed.resources.list(&BOOKS, &bed.ours, &null).await.unwrap(), "slug"), ["capek"]);
+        assert_eq!(crate::resource::bed::of(&bed.resources.list(&BOOKS, &bed.ours, &null).await.unwrap(), "slug"), ["capek"]);
     }
 }
 

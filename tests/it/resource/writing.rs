@@ -5,7 +5,7 @@ use automate_tests::both_databases;
 use automate_tests::postgres::TestDatabase;
 use serde_json::{Value, json};
 
-use super::bed::{BOOKS, Bed, id_of, map, problems};
+use crate::resource::bed::{BOOKS, Bed, id_of, map, problems};
 
 both_databases! {
     async fn a_row_is_made_changed_and_deleted_and_the_log_says_what_changed(test: TestDatabase) {
@@ -269,9 +269,9 @@ both_databases! {
             }).await
         };
         assert!(matches!(change("never", true).await, Err(ResourceError::Refused(_))));
-        assert_eq!(super::bed::of(&bed.list(&[]).await, "title"), ["A book", "A book"]);
+        assert_eq!(crate::resource::bed::of(&bed.list(&[]).await, "title"), ["A book", "A book"]);
         change("both", false).await.unwrap();
-        assert_eq!(super::bed::of(&bed.list(&[]).await, "title"), ["both", "both"]);
+        assert_eq!(crate::resource::bed::of(&bed.list(&[]).await, "title"), ["both", "both"]);
         assert!(bed.resources.audit().verify(None).await.unwrap().findings.is_empty());
     }
 }

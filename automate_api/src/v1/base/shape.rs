@@ -1,7 +1,7 @@
 //! The shape of JSON, with a name in the OpenAPI document.
 
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, Array, ArrayItems, Schema, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -44,6 +44,12 @@ impl Shape {
     #[must_use]
     pub fn named(name: impl Into<String>, schema: impl Into<RefOr<Schema>>) -> Self {
         Self { name: Some(name.into()), schema: schema.into(), parts: Vec::new() }
+    }
+
+    /// A list of what has a shape.
+    #[must_use]
+    pub fn list_of(item: &Self) -> Self {
+        Self::inline(Schema::Array(Array::new(item.reference()))).with_parts([item])
     }
 
     /// The same, which refers to others.

@@ -31,7 +31,7 @@ const PROBLEMS: [(u16, &str, &str, &str); 16] = [
 ];
 
 /// The statuses of the problems of an operation: what follows from its declaration, and what it adds.
-pub(super) fn problems(operation: &Operation) -> Vec<(u16, &'static str)> {
+pub(in crate::v1) fn problems(operation: &Operation) -> Vec<(u16, &'static str)> {
     let mut statuses = vec![400, 429, 500, 503];
     if !operation.access.public {
         statuses.extend([401, 403]);

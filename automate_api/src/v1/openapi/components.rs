@@ -21,7 +21,10 @@ pub(super) fn shared() -> Components {
         .bearer_format("aut_…")
         .description(Some("An API token. It may do what its scopes and its owner's permissions allow."))
         .build();
-    let session = ApiKeyValue::with_description(SESSION_COOKIE, "The session of somebody who logged in to the admin.");
+    let session = ApiKeyValue::with_description(
+        SESSION_COOKIE,
+        "The session of somebody who logged in to the admin; over TLS the name is `__Host-automate_session`.",
+    );
     let csrf = ApiKeyValue::with_description(CSRF_HEADER, "The CSRF token of the session, where something is changed.");
     let mut components = Components::builder()
         .schema("Problem", problem())

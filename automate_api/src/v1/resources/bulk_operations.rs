@@ -319,7 +319,8 @@ fn request(call: &Call) -> Result<(BulkRequest, Value), Problem> {
     let given = json!(input);
     let BulkInput { operation, selection, rate, from, version } = input;
     if from.as_ref().is_some_and(|from| from.chars().count() > limits::PARAMETER_CHARS) {
-        let fault = FieldError { path: "/from".to_owned(), code: "TOO_LONG".to_owned(), message: "is too long".to_owned() };
+        let fault =
+            FieldError { path: "/from".to_owned(), code: "TOO_LONG".to_owned(), message: "is too long".to_owned() };
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "the input is not valid")
             .with_errors(vec![fault]));
     }

@@ -127,7 +127,7 @@ fn id_bound(comparison: Comparison, time: &Value) -> Option<(Comparison, uuid::U
 
 fn faces() -> Faces {
     Faces::columns()
-        .adds::<Vec<ExecutionStep>>("steps")
+        .adds_many::<ExecutionStep>("steps")
         .adds::<ExecutionTrigger>("trigger")
         .adds_shape("error", failure())
 }

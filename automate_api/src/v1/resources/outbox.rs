@@ -16,9 +16,7 @@ use utoipa::ToSchema;
 
 use super::nested::{found, row_shape};
 use crate::Problem;
-use crate::v1::base::{
-    Access, Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply, model_access,
-};
+use crate::v1::base::{Access, Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply, model_access};
 
 /// The queue.
 pub(super) struct Outbox;
@@ -56,7 +54,11 @@ impl BaseReadOnlyViewSet for Outbox {
             Operation::post("/outbox/{id}/requeue", Action::custom("requeue"))
                 .summary("Puts a dead letter back into the queue")
                 .description("With fresh attempts; of an execution that was set aside, the execution goes on too.")
-                .answers_with(StatusCode::OK, "The item as it is now.", Content::Json(row_shape(&OUTBOX, Faces::columns())))
+                .answers_with(
+                    StatusCode::OK,
+                    "The item as it is now.",
+                    Content::Json(row_shape(&OUTBOX, Faces::columns())),
+                )
                 .handler(requeue),
             Operation::delete("/outbox/{id}", Action::Destroy)
                 .summary("Deletes a dead letter")

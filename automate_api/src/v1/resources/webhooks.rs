@@ -49,7 +49,10 @@ impl BaseReadOnlyViewSet for Webhooks {
     }
 
     fn faces(&self) -> Faces {
-        Faces::columns().adds::<Option<String>>("body").adds::<Option<String>>("body_encoding").adds::<Option<String>>("dedupe")
+        Faces::columns()
+            .adds::<Option<String>>("body")
+            .adds::<Option<String>>("body_encoding")
+            .adds::<Option<String>>("dedupe")
     }
 
     fn extra_operations(self: Arc<Self>) -> Vec<Operation> {

@@ -241,7 +241,9 @@ async fn retry(call: Call) -> Result<Reply, Problem> {
     let entry = call.audit("execution.retry")?.about("execution", id);
     match call.api.audit().around(entry, call.api.engine().retry(tenant, id)).await {
         Ok(()) => shown(&call, StatusCode::ACCEPTED, id).await,
-        Err(error) => Err(unfit(&call, id, error, "what has failed, and no worker holds any more, can be retried").await),
+        Err(error) => {
+            Err(unfit(&call, id, error, "what has failed, and no worker holds any more, can be retried").await)
+        }
     }
 }
 

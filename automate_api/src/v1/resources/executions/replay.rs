@@ -179,7 +179,8 @@ async fn replay(call: Call) -> Result<Reply, Problem> {
         return Reply::ok(engine.rerun_plan(tenant, id, &request).await?);
     }
     let entry = call.audit("execution.replay")?.about("execution", id);
-    let entry = entry.with(json!({ "from": request.from, "version": version, "edited_input": request.input.is_some() }));
+    let entry =
+        entry.with(json!({ "from": request.from, "version": version, "edited_input": request.input.is_some() }));
     let key = call.dedupe_key().map(|key| format!("api:{key}"));
     let new = call.api.audit().around(entry, engine.rerun_once(tenant, id, &request, key)).await?;
     let location = HeaderValue::from_str(&format!("{PREFIX}/executions/{new}")).map_err(|_| Problem::internal())?;

@@ -48,7 +48,10 @@ async fn redeliver(call: Call) -> Result<Reply, Problem> {
     let request = automate_store::inbox::request(call.api.database(), tenant, id).await?;
     let request = request.ok_or_else(Problem::not_found)?;
     if !passed(&request.signature) && !accept_unverified {
-        return Err(refused("NOT_VERIFIED", "the request was refused; say `accept_unverified` to take it nevertheless"));
+        return Err(refused(
+            "NOT_VERIFIED",
+            "the request was refused; say `accept_unverified` to take it nevertheless",
+        ));
     }
     let bytes = match &request.body {
         Some(body) => body.clone(),
@@ -114,7 +117,8 @@ async fn deliver(
 /// The body as its type says.
 fn parsed(headers: &Map<String, Value>, bytes: &[u8]) -> Result<payload::Payload, Problem> {
     let mut head = HeaderMap::new();
-    if let Some(of) = headers.get("content-type").and_then(Value::as_str).and_then(|of| HeaderValue::from_str(of).ok()) {
+    if let Some(of) = headers.get("content-type").and_then(Value::as_str).and_then(|of| HeaderValue::from_str(of).ok())
+    {
         head.insert(header::CONTENT_TYPE, of);
     }
     payload::parse(body::check_head(&head, bytes.len())?, bytes)

@@ -228,9 +228,11 @@ async fn stored(call: &Call, workflow: uuid::Uuid, number: i32) -> Result<Map<St
         fields: model.columns.iter().filter(|column| column.shown).map(|column| column.name).collect(),
         ..ListQuery::default()
     };
-    let query = query
-        .filter("workflow_id", Comparison::Equal, vec![json!(workflow)])
-        .filter("number", Comparison::Equal, vec![json!(number)]);
+    let query = query.filter("workflow_id", Comparison::Equal, vec![json!(workflow)]).filter(
+        "number",
+        Comparison::Equal,
+        vec![json!(number)],
+    );
     let page = call.api.resources().list(model, &call.writer(), &query).await?;
     page.results.into_iter().next().ok_or_else(Problem::not_found)
 }

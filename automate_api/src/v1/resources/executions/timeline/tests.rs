@@ -153,7 +153,8 @@ fn a_retry_in_place_tells_what_runs_again_and_not_what_stayed() {
     now.status = ExecutionStatus::Completed;
     now.steps[1] = FollowedStep { rerun: 1, ..step(2, "b", StepStatus::Completed, 50, Some(51)) };
     now.steps.push(step(3, "c", StepStatus::Completed, 51, Some(52)));
-    let rest = ["step.started b 1", "step.completed b 1", "step.started c 1", "step.completed c 1", "execution.completed 2"];
+    let rest =
+        ["step.started b 1", "step.completed b 1", "step.started c 1", "step.completed c 1", "execution.completed 2"];
     assert_eq!(advance(&mut place.clone(), &now), rest, "whoever saw the retry begin");
     let mut early = Place::default();
     let mut failed = execution(ExecutionStatus::Failed);
@@ -195,7 +196,19 @@ fn the_place_of_many_steps_is_short() {
 
 #[test]
 fn what_is_no_place_is_none() {
-    for text in ["", "1", "1.c", "x.c.", "1.q.", "1.c.3", "1.c.0x1", "1.c.-1x1", "1.c.1x-1", "1.c.9999999999x1", "1.c.99999999x1"] {
+    for text in [
+        "",
+        "1",
+        "1.c",
+        "x.c.",
+        "1.q.",
+        "1.c.3",
+        "1.c.0x1",
+        "1.c.-1x1",
+        "1.c.1x-1",
+        "1.c.9999999999x1",
+        "1.c.99999999x1",
+    ] {
         assert_eq!(Place::read(text), None, "{text}");
     }
     assert!(Place::read(&format!("1.c.{}", "1x1_".repeat(10_000))).is_none());
