@@ -5,7 +5,7 @@
 //! step, how far the reader was told of it. Steps end one after the other mostly, so that this is
 //! short however many they are.
 
-use std::collections::BTreeMap;
+mod runs;
 
 use automate_core::ids::ExecutionId;
 use automate_core::limits;
@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use self::runs::Runs;
 
 /// Something that happened to an execution.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -57,13 +59,14 @@ fn told(rerun: i32, attempt: u32, what: Told) -> Told {
     rerun * PER_RERUN + (attempt * 4 + what).min(PER_RERUN - 1)
 }
 
-/// Where in the stream of an execution a reader is.
+/// Where in the stream of an execution a reader is. As text, `ATTEMPT.STATUS.RUNS`: where the
+/// execution stood, and how far its steps were, in their order, as `COUNTxHOW_FAR` with `_` between.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// The attempt of the execution, 0 before anything was told, and where it stood.
     execution: (i32, Option<ExecutionStatus>),
     /// By the number of the step.
-    steps: BTreeMap<i32, Told>,
+    steps: Runs,
 }
 
 /// One event with the place behind it.
@@ -74,22 +77,10 @@ pub(super) struct Happened {
 }
 
 impl Place {
-    /// The place as text: attempt, status, and runs of equal values, of the steps in their order.
+    /// The place as text.
     fn written(&self) -> String {
         let (attempt, status) = self.execution;
-        let mut text = format!("{attempt}.{}.", status.map_or("-", letter));
-        let mut runs: Vec<(u32, Told)> = Vec::new();
-        let last = self.steps.keys().next_back().copied().unwrap_or(-1);
-        for seq in 0..=last {
-            let value = self.steps.get(&seq).copied().unwrap_or(0);
-            match runs.last_mut() {
-                Some((count, same)) if *same == value => *count += 1,
-                _ => runs.push((1, value)),
-            }
-        }
-        let runs: Vec<String> = runs.iter().map(|(count, value)| format!("{count}x{value}")).collect();
-        text.push_str(&runs.join("_"));
-        text
+        format!("{attempt}.{}.{}", status.map_or("-", letter), self.steps)
     }
 
     /// The place that a reader names; `None` where it is none of ours, and then the stream begins at
@@ -104,17 +95,14 @@ impl Place {
             "-" => None,
             word => Some(*ExecutionStatus::ALL.iter().find(|status| letter(**status) == word)?),
         };
-        let mut place = Self { execution: (attempt.parse().ok()?, status), steps: BTreeMap::new() };
-        let mut seq = 0_i32;
+        let mut place = Self { execution: (attempt.parse().ok()?, status), steps: Runs::default() };
         for run in runs.split('_').filter(|run| !run.is_empty()) {
             let (count, value) = run.split_once('x')?;
-            let (count, value): (i32, Told) = (count.parse().ok()?, value.parse().ok()?);
-            let end = seq.checked_add(count)?;
-            if count < 1 || usize::try_from(end).ok()? > limits::STREAM_STEPS {
+            let (count, value): (usize, Told) = (count.parse().ok()?, value.parse().ok()?);
+            if count == 0 || place.steps.len().checked_add(count)? > limits::STREAM_STEPS {
                 return None;
             }
-            place.steps.extend((seq..end).map(|seq| (seq, value)));
-            seq = end;
+            place.steps.push(count, value);
         }
         Some(place)
     }
@@ -139,7 +127,7 @@ impl Place {
             self.tell_status(id, now, ExecutionStatus::Running, now.started_at, &mut happened);
         }
         for (seq, value, event) in self.of_steps(id, now) {
-            self.steps.insert(seq, value);
+            self.steps.set(seq, value);
             happened.push(Happened { place: self.written(), event });
         }
         if self.execution != (now.attempt, Some(now.status)) {
@@ -157,10 +145,11 @@ impl Place {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        let kept: Vec<i32> = now.steps.iter().filter(earlier).map(|step| step.seq).collect();
-        if now.attempt > 1 {
-            self.steps.retain(|seq, _| kept.contains(seq));
+        let mut kept = Runs::default();
+        for seq in now.steps.iter().filter(earlier).filter_map(place_of) {
+            kept.set(seq, self.steps.get(seq));
         }
+        self.steps = kept;
     }
 
     fn tell_status(
@@ -189,19 +178,25 @@ impl Place {
 
     /// What of the steps was not told, in the order of time, though never a step's own events out of
     /// their order.
-    fn of_steps(&self, id: ExecutionId, now: &Followed) -> Vec<(i32, Told, ExecutionEvent)> {
+    fn of_steps(&self, id: ExecutionId, now: &Followed) -> Vec<(usize, Told, ExecutionEvent)> {
         let mut untold = Vec::new();
-        for step in now.steps.iter().filter(|step| step.seq >= 0) {
-            let known = self.steps.get(&step.seq).copied().unwrap_or(0);
+        for step in &now.steps {
+            let Some(seq) = place_of(step) else { continue };
+            let known = self.steps.get(seq);
             let mut last: Option<DateTime<Utc>> = None;
             for (value, event) in events_of(id, step).into_iter().filter(|(value, _)| *value > known) {
                 last = last.max(event.at);
-                untold.push((last, step.seq, value, event));
+                untold.push((last, seq, value, event));
             }
         }
         untold.sort_by_key(|(at, seq, value, _)| (*at, *seq, *value));
         untold.into_iter().map(|(_, seq, value, event)| (seq, value, event)).collect()
     }
+}
+
+/// The place of a step among the others.
+fn place_of(step: &FollowedStep) -> Option<usize> {
+    usize::try_from(step.seq).ok().filter(|seq| *seq < limits::STREAM_STEPS)
 }
 
 /// A letter for each status.
