@@ -203,12 +203,8 @@ fn take(model: &Model, parameter: &Parameter, text: &str, query: &mut ListQuery)
         Taken::Limit => query.limit = number(&parameter.doc, text)?,
         Taken::Offset => query.offset = Some(number(&parameter.doc, text)?),
         Taken::Cursor => {
-            if text.is_empty() {
-                // As a client sends it that keeps `next` in a variable and is at the beginning.
-                return Ok(());
-            }
             let url_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-            if text.len() > limits::LIST_CURSOR_CHARS || !text.bytes().all(url_safe) {
+            if text.is_empty() || text.len() > limits::LIST_CURSOR_CHARS || !text.bytes().all(url_safe) {
                 return Err(problem(codes::BAD_CURSOR, "is not a cursor; take `next` or `previous` of a page".into()));
             }
             query.cursor = Some(text.to_owned());
@@ -217,8 +213,9 @@ fn take(model: &Model, parameter: &Parameter, text: &str, query: &mut ListQuery)
             for word in listed(&parameter.doc, text, limits::LIST_ORDERINGS)? {
                 let descending = word.starts_with('-');
                 let Some(column) = model.column(word.trim_start_matches('-')) else { continue };
+                // Once ordered by a column, ordering by it again has nothing left to order.
                 if query.ordering.iter().any(|ordering| ordering.column == column.name) {
-                    return Err(problem(codes::CONTRADICTION, format!("names `{}` twice", column.name)));
+                    continue;
                 }
                 query.ordering.push(Ordering { column: column.name, descending });
             }

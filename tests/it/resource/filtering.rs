@@ -173,7 +173,7 @@ fn r6_only_declared_columns_sort_and_filter_and_hidden_ones_are_as_if_they_were_
         ("ordering", "title,,pages", "UNKNOWN_FIELD"),
         ("ordering", "", "UNKNOWN_FIELD"),
         ("ordering", "title\u{0}", "UNKNOWN_FIELD"),
-        ("ordering", "title,-title", "CONTRADICTION"),
+        ("ordering", "title,title", "CONTRADICTION"),
         ("code", "x", "UNKNOWN_PARAMETER"),
         ("code__isnull", "true", "UNKNOWN_PARAMETER"),
         ("tenant_id", "00000000-0000-7000-8000-000000000001", "UNKNOWN_PARAMETER"),

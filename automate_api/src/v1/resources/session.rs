@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::Problem;
 use crate::v1::base::{Access, Action, BaseApiView, Call, Mixins, Operation, Reply};
+use crate::v1::base::invalid;
 use crate::v1::identity::client_of;
 use shapes::{CodeBody, LogInBody, PasswordChange, SecondFactor, SessionInfo, TenantChoice, TotpCode, TotpSecret};
 
@@ -138,6 +139,9 @@ async fn log_in(call: Call) -> Result<Reply, Problem> {
 
 async fn log_in_code(call: Call) -> Result<Reply, Problem> {
     let body: CodeBody = call.read()?;
+    if body.code.chars().count() > shapes::CODE_CHARS {
+        return Err(invalid("/code", "TOO_LONG", "a code has a few digits, and a code for emergencies few letters more"));
+    }
     let identity = call.api.service::<Identity>()?;
     check_same_origin(&call.headers, identity.settings())?;
     let done = identity.log_in_code(&body.ticket, &body.code, &client_of(&call), Some(&call.headers)).await?;

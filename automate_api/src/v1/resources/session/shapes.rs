@@ -30,6 +30,9 @@ pub(super) struct LogInBody {
 }
 
 /// The second step of a log-in.
+/// Characters of a code, at most; the schemas below say the same.
+pub(super) const CODE_CHARS: usize = 16;
+
 #[derive(Deserialize, ToSchema)]
 #[schema(as = LogInCode)]
 #[serde(deny_unknown_fields)]
