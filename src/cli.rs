@@ -11,6 +11,7 @@ mod error;
 mod executions;
 mod fixtures;
 mod migrate;
+mod openapi;
 mod outbox;
 pub(crate) mod output;
 mod run;
@@ -106,6 +107,8 @@ enum Command {
     /// Shows the connectors that are linked in, and their actions
     #[command(subcommand)]
     Connectors(connectors::ConnectorsCommand),
+    /// Prints the OpenAPI document of the REST API; needs no database
+    Openapi(openapi::OpenapiArgs),
     /// Checks the installation and says what to do
     Doctor(doctor::DoctorArgs),
     /// Shows the effective configuration
@@ -208,6 +211,7 @@ async fn perform(context: Context, command: Command) -> Result<(), CliError> {
         Command::ChangePassword(args) => users::change_password(context, args).await,
         Command::Token(command) => token::run(context, command).await,
         Command::Connectors(command) => connectors::run(&context, command),
+        Command::Openapi(args) => openapi::run(&context, &args),
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Config(command) => config::run(&context, command),
         Command::Bench(args) => bench::run(context, args).await,

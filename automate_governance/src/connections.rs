@@ -1,6 +1,8 @@
 //! Connections that are stored per tenant. Those of the configuration file are the installation's
 //! and come after them.
 
+mod fields;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +14,8 @@ use automate_store::error::store_error;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 use tokio::time::Instant;
+
+pub use fields::{CheckedFields, check_fields, check_name, own_secrets, secret_key};
 
 /// The table.
 pub mod entity {

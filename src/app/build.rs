@@ -18,6 +18,7 @@ use automate_governance::policy::Governor;
 use automate_governance::secrets::{AuditedReads, MasterKeys, ReadQueue};
 use automate_store::audit::{AuditKey, AuditLog};
 use automate_store::db::Database;
+use automate_store::resource::Resources;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::connections::Connections;
@@ -47,6 +48,9 @@ impl App {
         database::make_data_dir(&config.data_dir)?;
         let env = environment();
         let database = database::open(config).await?;
+        for prepare in &self.preparations {
+            prepare(database.clone()).await?;
+        }
         let store = automate_store::open(&database)?;
 
         let keys = super::secrets::master_keys(config, &env, &database, role).await?;
@@ -55,6 +59,7 @@ impl App {
         if role != Role::Tool {
             super::people::prepare(&identity).await?;
         }
+        let resources = Resources::new(database.clone(), audit.clone(), cursor_key(&keys));
         let governor = Governor::new(database.clone(), audit.clone());
         let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
         let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
@@ -102,6 +107,10 @@ impl App {
             audit,
             identity,
             oidc,
+            resources,
+            views: self.views(),
+            services: self.services.clone(),
+            authenticator: self.authenticator.clone(),
             governor,
             stored_connections,
             reads: Arc::new(Mutex::new(Some(reads_worker))),
@@ -121,6 +130,11 @@ impl App {
 fn audit_log(database: &Database, keys: &MasterKeys) -> Result<AuditLog, AppError> {
     let keys = keys.derive("audit log").into_iter().map(|(id, key)| AuditKey { id, key }).collect();
     Ok(AuditLog::new(database.clone(), keys)?)
+}
+
+/// What signs the cursors of lists: the same in all processes of an installation.
+fn cursor_key(keys: &MasterKeys) -> [u8; 32] {
+    keys.derive("cursors of lists").first().map_or([0; 32], |(_, key)| **key)
 }
 
 fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use automate_api::v1::base::Views;
+use automate_api::v1::{Authenticator, Services};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::provider::ProviderRegistry;
@@ -17,6 +19,7 @@ use automate_governance::policy::Governor;
 use automate_governance::secrets::{DatabaseBackend, ReadWorker, SecretChain};
 use automate_store::audit::AuditLog;
 use automate_store::db::Database;
+use automate_store::resource::Resources;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +53,14 @@ pub struct Parts {
     pub identity: Identity,
     /// Log-ins at identity providers.
     pub oidc: Oidc,
+    /// Lists, reads and writes rows of models.
+    pub resources: Resources,
+    /// What the REST API consists of.
+    pub views: Views,
+    /// What the app's own operations work with.
+    pub(super) services: Services,
+    /// Who finds out who sends a request to the REST API, where the app says it.
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     /// What tenants may do.
     pub governor: Governor,
     /// The connections that are stored per tenant.
@@ -72,7 +83,7 @@ impl Parts {
     /// within `worker.drain_seconds`.
     ///
     /// # Errors
-    /// Where metrics cannot be set up.
+    /// Where metrics cannot be set up, and where the app's views contradict each other.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -87,9 +98,13 @@ impl Parts {
             ..ApiSettings::default()
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
+        let limiter = self.buckets();
+        let rest = automate_api::v1::router(self.api(config, limiter.clone(), shutdown.clone()), &self.views)?;
+        let doors = automate_api::auth::router(self.oidc.clone(), self.identity.clone(), limiter);
         let drain: Duration = config.worker.drain;
         let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
-        let server = automate_api::server::serve(listener, automate_api::router(state), shutdown.clone(), drain);
+        let router = automate_api::router_with(state, [rest, doors]);
+        let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {
                 tokio::join!(server, self.engine.run_worker(shutdown));

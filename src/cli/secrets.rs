@@ -110,8 +110,8 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
             let report = stored.rotate_master_key().await?;
             let factors = parts.identity.reseal_factors().await?;
             if args.json.json {
-                let mut shown = serde_json::to_value(&report)
-                    .map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
+                let mut shown =
+                    serde_json::to_value(&report).map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
                 shown["second_factors"] = json!(factors);
                 output::json(&shown)?;
             } else {

@@ -21,7 +21,7 @@ fn origin() -> Project {
 
 fn dump(project: &Project, more: &[&str]) -> String {
     let args: Vec<&str> = ["dumpdata"].iter().chain(more).copied().collect();
-    project.run(&args).exits(0).stdout
+    project.run(&args).exits(0).out
 }
 
 fn fields<'d>(dump: &'d Value, model: &str) -> Vec<&'d Value> {
@@ -72,7 +72,7 @@ both_databases! {
                 rows.as_array_mut().unwrap().push(serde_json::from_str(row).unwrap());
                 to.write("bad.json", &rows.to_string());
                 let answer = to.run(&["loaddata", "bad.json"]).exits(1);
-                assert!(answer.stderr.contains(told), "{row}: {}", answer.stderr);
+                assert!(answer.err.contains(told), "{row}: {}", answer.err);
             }
             to.write("bad.json", "{");
             to.run(&["loaddata", "bad.json"]).exits(1);

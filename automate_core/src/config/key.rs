@@ -158,6 +158,15 @@ table! {
         "Days that finished executions, events and received webhooks are kept; 0 is for ever.";
     "log.format" => log.format, "`text` or `json`", "text", log_format,
         "The shape of log lines; `RUST_LOG` filters them.";
+    "api.requests_per_minute" => api.requests_per_minute, "a whole number from 1 to 10000000", "6000",
+        |r| whole(r, 1, 10_000_000),
+        "Requests to the REST API in a minute, by one token or session; a third of them may come at once.";
+    "api.address_requests_per_minute" => api.address_requests_per_minute, "a whole number from 1 to 10000000", "12000",
+        |r| whole(r, 1, 10_000_000),
+        "The same, from one address.";
+    "api.failures_per_minute" => api.failures_per_minute, "a whole number from 1 to 10000000", "60",
+        |r| whole(r, 1, 10_000_000),
+        "Requests with wrong credentials in a minute, from one address.";
     "webhooks.tolerance_seconds" => webhooks.tolerance, "a whole number of seconds from 1 to 3600", "300",
         |r| seconds(r, 1, 3600),
         "How far the signed timestamp of a webhook may be from now.";

@@ -141,15 +141,11 @@ fn kind_schema(kind: ColumnKind, nullable: bool) -> ObjectBuilder {
 pub(super) fn parameter(doc: ParameterDoc) -> Parameter {
     let mut object = kind_schema(doc.kind, false);
     if let Some((least, greatest)) = doc.range {
-        object = object.minimum(Some(number(least))).maximum(Some(number(greatest)));
+        object = object.minimum(Some(least)).maximum(Some(greatest));
     }
     if !doc.choices.is_empty() {
         object = object.enum_values(Some(doc.choices));
     }
     let kind = ParameterKind::Other { schema: Box::new(object.build()), list: doc.many };
     Parameter::new(doc.name, kind, doc.doc)
-}
-
-fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use automate_core::limits;
+use automate_store::resource::exact_id;
 use chrono::DateTime;
 use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
-use uuid::Uuid;
 
 use super::shape::Shape;
 
@@ -124,9 +124,7 @@ impl Parameter {
         }
         match &self.kind {
             // The short and braced forms that the library takes too are two names for one row.
-            ParameterKind::Uuid => {
-                (value.len() != 36 || Uuid::parse_str(value).is_err()).then(|| "it is not a UUID".to_owned())
-            }
+            ParameterKind::Uuid => exact_id(value).is_none().then(|| "it is not a UUID".to_owned()),
             ParameterKind::Text { max } => {
                 (value.chars().count() > *max).then(|| format!("it is longer than {max} characters"))
             }
@@ -189,7 +187,9 @@ impl Parameter {
         };
         let one = Schema::Object(object.build());
         if self.is_list() {
-            return RefOr::T(Schema::Array(Array::builder().items(RefOr::T(one)).min_items(Some(1)).build()));
+            return RefOr::T(Schema::Array(
+                Array::builder().items(RefOr::T(one)).min_items(Some(1)).unique_items(true).build(),
+            ));
         }
         RefOr::T(one)
     }

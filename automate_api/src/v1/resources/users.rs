@@ -13,13 +13,14 @@ use automate_store::resource::{Model, Selection};
 use http::StatusCode;
 use sea_orm::DatabaseTransaction;
 use serde_json::{Map, Value};
+use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
 use uuid::Uuid;
 
-use super::changing::{change, must_be_as_read};
+use super::changing::{change, must_be_as_read, row_shape};
 use super::giving::{check_known, giver};
 use crate::Problem;
 use crate::v1::PREFIX;
-use crate::v1::base::{Access, Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply, ViewShapes};
+use crate::v1::base::{Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply, Shape};
 use bodies::{NewUserBody, PasswordBody, UserPatch};
 
 /// People who log in.
@@ -46,7 +47,7 @@ impl BaseReadOnlyViewSet for Users {
     }
 
     fn extra_operations(self: Arc<Self>) -> Vec<Operation> {
-        let shape = ViewShapes::shown(&USERS, &faces());
+        let shape = row_shape(&USERS, faces());
         let shown = |operation: Operation, status, what: &'static str| {
             operation.answers_with(status, what, Content::Json(shape.clone())).may_fail_with(StatusCode::CONFLICT)
         };
@@ -104,14 +105,12 @@ impl BaseReadOnlyViewSet for Users {
             totp,
         ]
     }
-
-    fn get_permissions(&self, action: &Action) -> Access {
-        crate::v1::base::model_access(&USERS, action)
-    }
 }
 
 fn faces() -> Faces {
-    Faces::columns().adds::<Vec<Uuid>>("groups").adds::<Vec<String>>("permissions")
+    let id = Object::builder().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    let groups = Schema::Array(Array::new(Schema::Object(id.build())));
+    Faces::columns().adds_shape("groups", Shape::inline(groups)).adds::<Vec<String>>("permissions")
 }
 
 /// A user as the caller sees them within a transaction.
