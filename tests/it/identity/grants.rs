@@ -5,7 +5,6 @@ use automate_core::ids::{GroupId, UserId};
 use automate_governance::identity::{AuthError, GroupChange, IdentityError, NewGroup, NewTenant, NewUser, UserChange};
 use automate_store::resource::Writer;
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 
 use super::bed::{Bed, PASSWORD, TENANT, cookies_of, operator, password, user_id, writer};
 

@@ -12,11 +12,10 @@ use automate_governance::identity::oidc::Oidc;
 use automate_governance::identity::{AuthError, IdentitySettings, LogIn, LoggedIn};
 use automate_tests::both_databases;
 use automate_tests::identity_provider::{CLIENT_SECRET, IdentityProvider};
-use automate_tests::postgres::TestDatabase;
 use http::header::{COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use url::Url;
 
-use super::bed::{ADDRESS, Bed, TENANT, client, cookie, cookies_of};
+use super::bed::{ADDRESS, Bed, TENANT, client, cookie, cookies_of, operator, user_id};
 
 /// Where browsers find us in these tests. Nobody listens there: the browser stops before it.
 pub(super) const OURS: &str = "http://automate.test";
@@ -160,7 +159,7 @@ both_databases! {
         assert_eq!(bed.count("users").await, 1);
         // An account that was switched off here stays so.
         let off = automate_governance::identity::UserChange { is_active: Some(false), ..Default::default() };
-        bed.identity.change_user(super::bed::operator(), super::bed::user_id(&ada), off, None).await.unwrap();
+        bed.identity.change_user(operator(), user_id(&ada), off, None).await.unwrap();
         assert!(reason(log_in(&trusted, "corp", "ada").await).contains("not active"));
         assert!(bed.audited().await.contains(&"user.login failed".to_owned()));
     }

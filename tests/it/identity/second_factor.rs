@@ -5,7 +5,6 @@ use std::time::Duration;
 use automate_governance::identity::{AuthError, Identity, IdentityError, IdentitySettings, LogIn, LoggedIn};
 use automate_governance::secrets::{MasterKey, MasterKeys};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use totp_rs::{Algorithm, Secret, TOTP};
 
 use super::bed::{ADDRESS, Bed, PASSWORD, client, cookies_of, credentials, operator, password, user_id, writer};
@@ -161,7 +160,7 @@ both_databases! {
             Identity::with_clock(bed.db.clone(), audit.unwrap(), keys, IdentitySettings::default(), bed.clock.clone())
         };
         let new = MasterKey::generate();
-        let both = of(&MasterKeys::new(new.clone()).with_earlier(bed.keys.current().clone()));
+        let both = of(&MasterKeys::new(new.clone()).with_earlier(bed.keys.current().unwrap().clone()));
         let alone = of(&MasterKeys::new(new));
         bed.wait(Duration::from_secs(30));
         let mut wanted = credentials("ada@example.org", PASSWORD);

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use automate_core::access::TenantScope;
-use automate_governance::identity::{AuthError, IdentityError, IdentitySettings, UserChange};
+use automate_governance::identity::{AuthError, IdentityError, IdentitySettings, LogIn, UserChange};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 
 use super::bed::{
@@ -29,8 +28,9 @@ both_databases! {
         let made_up = with(HeaderMap::new(), "cookie", "automate_session=abcdefabcdefabcdefabcdef");
         let eves = cookies_of(&bed.log_in("eve@example.org").await.session);
         for planted in [made_up, eves] {
-            let done = bed.identity.log_in(credentials("ada@example.org", PASSWORD), &client(ADDRESS), Some(&planted));
-            let automate_governance::identity::LogIn::Done(done) = done.await.unwrap() else { panic!() };
+            let from = client(ADDRESS);
+            let done = bed.identity.log_in(credentials("ada@example.org", PASSWORD), &from, Some(&planted)).await;
+            let LogIn::Done(done) = done.unwrap() else { panic!() };
             assert_ne!(cookies_of(&done.session)[COOKIE], planted[COOKIE]);
             assert!(matches!(bed.get(&planted).await, Err(AuthError::Invalid)), "the planted one is worth nothing");
             assert!(bed.get(&cookies_of(&done.session)).await.is_ok());

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use automate_governance::identity::{AuthError, IdentityError};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 
 use super::bed::{ADDRESS, Bed, PASSWORD, client, password};
 

@@ -6,7 +6,6 @@ use automate_core::ids::{TenantId, TokenId};
 use automate_governance::identity::{AuthError, CreatedToken, IdentityError, NewToken, UserChange, entity::user};
 use automate_store::resource::Writer;
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use chrono::TimeDelta;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
