@@ -12,9 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Problem;
-use crate::v1::base::{
-    Access, Action, BaseReadOnlyViewSet, Call, Limit, Operation, Reply, Throttle, ThrottleBy,
-};
+use crate::v1::base::{Access, Action, BaseReadOnlyViewSet, Call, Limit, Operation, Reply, Throttle, ThrottleBy};
 
 /// The audit log of the tenant.
 pub(super) struct Audit;

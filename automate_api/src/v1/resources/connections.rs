@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use automate_connectors::base::Health;
 use automate_core::limits;
-use automate_governance::connections::{
-    CheckedFields, StoredConnections, check_fields, check_name, own_secrets,
-};
+use automate_governance::connections::{CheckedFields, StoredConnections, check_fields, check_name, own_secrets};
 use automate_governance::models::CONNECTIONS;
 use automate_governance::secrets::{DatabaseBackend, SecretWrite};
 use automate_store::resource::{Model, NoHooks, ResourceError, Row, Selection};

@@ -172,8 +172,7 @@ async fn update(call: Call) -> Result<Reply, Problem> {
     let reply = change(call, move |call, txn| async move {
         let row = call.api.resources().get_in(&txn, &GROUPS, &call.writer(), id).await?;
         must_be_as_read(&call, row.version)?;
-        let change =
-            GroupChange { name: patch.name, description: patch.description, permissions: patch.permissions };
+        let change = GroupChange { name: patch.name, description: patch.description, permissions: patch.permissions };
         let row = people.change_group_in(&txn, &giver(&call), GroupId(id), change, None).await?;
         let body = shown(&call, &txn, id).await?;
         Ok((txn, Reply::ok(body)?.with_version(row.row_version.into())))

@@ -207,7 +207,10 @@ async fn retrieve(call: Call) -> Result<Reply, Problem> {
 }
 
 fn detail(
-    found: Option<(automate_governance::secrets::entity::secret::Model, Vec<automate_governance::secrets::SecretVersion>)>,
+    found: Option<(
+        automate_governance::secrets::entity::secret::Model,
+        Vec<automate_governance::secrets::SecretVersion>,
+    )>,
 ) -> Result<Detail, Problem> {
     let (row, versions) = found.ok_or(ResourceError::NotFound("secret"))?;
     let version = |one: automate_governance::secrets::SecretVersion| Version {

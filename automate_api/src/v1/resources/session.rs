@@ -72,11 +72,14 @@ impl BaseApiView for Session {
                 .summary("Logs out")
                 .answers_nothing("The session is over.")
                 .handler(own::log_out),
-            renewed(Operation::post("/session/tenant", Action::custom("choose_tenant")), "You work in that tenant now.")
-                .summary("Chooses the tenant to work in")
-                .description("For superusers. The session gets another id.")
-                .reads::<TenantChoice>()
-                .handler(own::choose_tenant),
+            renewed(
+                Operation::post("/session/tenant", Action::custom("choose_tenant")),
+                "You work in that tenant now.",
+            )
+            .summary("Chooses the tenant to work in")
+            .description("For superusers. The session gets another id.")
+            .reads::<TenantChoice>()
+            .handler(own::choose_tenant),
             renewed(Operation::post("/session/password", Action::custom("change_password")), "It is changed.")
                 .summary("Changes one's own password")
                 .description("One's other sessions end, and this one gets another id.")
@@ -104,10 +107,8 @@ impl BaseApiView for Session {
 
 /// An operation for strangers who are about to prove who they are.
 fn public(operation: Operation) -> Operation {
-    let mut operation = operation
-        .access(Access::public())
-        .may_fail_with(StatusCode::UNAUTHORIZED)
-        .may_fail_with(StatusCode::FORBIDDEN);
+    let mut operation =
+        operation.access(Access::public()).may_fail_with(StatusCode::UNAUTHORIZED).may_fail_with(StatusCode::FORBIDDEN);
     // Strangers share one name: the answer to one must not be given to another.
     operation.idempotent = false;
     operation

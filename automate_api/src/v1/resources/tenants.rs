@@ -71,9 +71,7 @@ impl BaseModelViewSet for Tenants {
         match action {
             Action::Retrieve => Access::new("tenants:read", "tenants.view_tenant"),
             Action::List => Access::superuser("tenants:read"),
-            Action::Create | Action::Update | Action::Destroy | Action::Custom(_) => {
-                Access::superuser("tenants:write")
-            }
+            Action::Create | Action::Update | Action::Destroy | Action::Custom(_) => Access::superuser("tenants:write"),
         }
     }
 

@@ -129,9 +129,8 @@ async fn set(call: Call) -> Result<Reply, Problem> {
 /// The policy of a body, where nothing is wrong with it.
 fn policy_of(body: &Policy) -> Result<TenantPolicy, Problem> {
     let document = serde_json::to_value(body).map_err(|_| Problem::internal())?;
-    let policy: TenantPolicy = serde_json::from_value(document).map_err(|error| {
-        ResourceError::Invalid(vec![FieldProblem::new("", "INVALID_INPUT", error.to_string())])
-    })?;
+    let policy: TenantPolicy = serde_json::from_value(document)
+        .map_err(|error| ResourceError::Invalid(vec![FieldProblem::new("", "INVALID_INPUT", error.to_string())]))?;
     let problems = policy.problems();
     if problems.is_empty() {
         return Ok(policy);
