@@ -198,7 +198,7 @@ fn takes(parameter: &Parameter) -> String {
         ParameterKind::Time => "time".to_owned(),
         ParameterKind::OneOf(words) => words.join(", "),
         ParameterKind::SomeOf(words) => format!("some of {}", words.join(", ")),
-        ParameterKind::Other { schema, .. } => {
+        ParameterKind::Other(schema) | ParameterKind::Several { schema, .. } => {
             let schema = serde_json::to_value(schema).unwrap_or_default();
             let word = |name: &str| schema.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
             let choices = schema

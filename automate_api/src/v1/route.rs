@@ -147,7 +147,9 @@ fn check(views: &Views) -> Result<(), RouteError> {
         }
         let mut before = String::new();
         for segment in path.split('/').skip(1) {
-            if let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            let word = |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            if let Some(name) = name.filter(word) {
                 if *parameters.entry(before.clone()).or_insert(name) != name {
                     return wrong("another operation calls this parameter otherwise");
                 }

@@ -29,10 +29,10 @@ pub(super) struct LogInBody {
     pub(super) code: Option<String>,
 }
 
-/// The second step of a log-in.
-/// Characters of a code, at most; the schemas below say the same.
+/// Characters of a code, at most; the schemas say the same.
 pub(super) const CODE_CHARS: usize = 16;
 
+/// The second step of a log-in.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = LogInCode)]
 #[serde(deny_unknown_fields)]
