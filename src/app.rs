@@ -9,10 +9,15 @@ mod people;
 mod rest;
 mod secrets;
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use automate_api::v1::base::{BaseApiView, IntoView, Views};
+use automate_api::v1::{Authenticator, Services, system_views};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::Connector;
 use automate_connectors::provider::{Budget, Provider, ProviderRegistry};
@@ -24,6 +29,8 @@ use automate_core::outbox::{EXECUTION_KIND, OutboxHandler};
 use automate_core::registry::{LoadReport, Loaded};
 use automate_core::secrets::SecretsBackend;
 use automate_core::signals::Signal;
+use automate_core::store::StoreError;
+use automate_store::db::Database;
 
 pub use build::Role;
 pub(crate) use build::{environment, init_telemetry, install_crypto};
@@ -31,6 +38,7 @@ pub(crate) use database::{connect, pending_migrations};
 pub use error::AppError;
 pub use parts::Parts;
 
+type Prepare = Arc<dyn Fn(Database) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> + Send + Sync>;
 type Receive = Arc<dyn Fn(&Signal) + Send + Sync>;
 
 /// A receiver of signals, as given to [`App::receiver`].
@@ -54,6 +62,10 @@ pub struct App {
     handlers: Vec<Arc<dyn OutboxHandler>>,
     receivers: Vec<Receiver>,
     filters: Vec<FilterSpec>,
+    views: Views,
+    services: Services,
+    authenticator: Option<Arc<dyn Authenticator>>,
+    preparations: Vec<Prepare>,
     /// Made once: compiled expressions refer to it for as long as the process lives.
     expressions: Arc<OnceLock<Expressions>>,
 }
@@ -120,6 +132,53 @@ impl App {
         self.filters.push(filter);
         self.expressions = Arc::default();
         self
+    }
+
+    /// Adds a resource to the REST API: any of `BaseModelViewSet`, `BaseReadOnlyViewSet`, `BaseViewSet`
+    /// and `BaseApiView`.
+    #[must_use]
+    pub fn viewset<Kind>(mut self, viewset: impl IntoView<Kind>) -> Self {
+        self.views = self.views.with(viewset);
+        self
+    }
+
+    /// Adds addresses with operations of their own to the REST API.
+    #[must_use]
+    pub fn view(self, view: impl BaseApiView) -> Self {
+        self.viewset(view)
+    }
+
+    /// Adds something that the app's own operations work with; they find it by its type:
+    /// `call.api.service::<S>()`.
+    #[must_use]
+    pub fn service<S: Any + Send + Sync>(mut self, service: Arc<S>) -> Self {
+        self.services = self.services.with(service);
+        self
+    }
+
+    /// Takes the place of what finds out who sends a request to the REST API.
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// Adds work on the database that is done whenever it is opened, before anything else: an
+    /// application's own migrations. It must be able to find its work done.
+    #[must_use]
+    pub fn prepare<P, F>(mut self, prepare: P) -> Self
+    where
+        P: Fn(Database) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        self.preparations.push(Arc::new(move |database| Box::pin(prepare(database))));
+        self
+    }
+
+    /// What the REST API consists of: the system's own resources, and the app's.
+    #[must_use]
+    pub fn views(&self) -> Views {
+        system_views().and(self.views.clone())
     }
 
     /// Runs the command line over the app, with the arguments of the process.

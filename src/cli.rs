@@ -9,7 +9,9 @@ mod demo;
 mod doctor;
 mod error;
 mod executions;
+mod fixtures;
 mod migrate;
+mod openapi;
 mod outbox;
 pub(crate) mod output;
 mod run;
@@ -86,6 +88,10 @@ enum Command {
     /// Stores secrets; values come from stdin and are never printed
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Writes tenants, people, workflows and connections as a fixture, JSON on stdout
+    Dumpdata(fixtures::DumpArgs),
+    /// Loads fixtures: all of it or nothing
+    Loaddata(fixtures::LoadArgs),
     /// Looks into the audit log and checks that nobody changed it
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -101,6 +107,8 @@ enum Command {
     /// Shows the connectors that are linked in, and their actions
     #[command(subcommand)]
     Connectors(connectors::ConnectorsCommand),
+    /// Prints the OpenAPI document of the REST API; needs no database
+    Openapi(openapi::OpenapiArgs),
     /// Checks the installation and says what to do
     Doctor(doctor::DoctorArgs),
     /// Shows the effective configuration
@@ -196,11 +204,14 @@ async fn perform(context: Context, command: Command) -> Result<(), CliError> {
         Command::Executions(command) => executions::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Secrets(command) => secrets::run(context, command).await,
+        Command::Dumpdata(args) => fixtures::dump(context, args).await,
+        Command::Loaddata(args) => fixtures::load(context, args).await,
         Command::Audit(command) => audit::run(context, command).await,
         Command::CreateSuperuser(args) => users::create(context, args).await,
         Command::ChangePassword(args) => users::change_password(context, args).await,
         Command::Token(command) => token::run(context, command).await,
         Command::Connectors(command) => connectors::run(&context, command),
+        Command::Openapi(args) => openapi::run(&context, &args),
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Config(command) => config::run(&context, command),
         Command::Bench(args) => bench::run(context, args).await,

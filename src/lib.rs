@@ -32,6 +32,12 @@ pub use automate_store as store;
 /// What a project that embeds Automate writes against.
 pub mod prelude {
     pub use async_trait::async_trait;
+    pub use automate_api::Problem;
+    pub use automate_api::v1::Authenticator;
+    pub use automate_api::v1::base::{
+        Access, Action, BaseApiView, BaseModelViewSet, BaseReadOnlyViewSet, BaseViewSet, Call, CorsMixin, Faces, Limit,
+        Mixins, Operation, PaginationMixin, Parameter, RateLimitMixin, Reply, TenantFilterMixin, Throttle, ThrottleBy,
+    };
     pub use automate_connectors::base::{
         ActionContext, ActionSpec, Connection, ConnectionField, ConnectionSpec, Connector, ConnectorError, TriggerSpec,
     };
@@ -52,6 +58,7 @@ pub mod prelude {
     pub use automate_core::signals::Signal;
     pub use automate_core::store::Store;
     pub use automate_governance::register_secrets_backend;
+    pub use automate_store::resource::{Model, ResourceError, ResourceHooks, Resources, Row, Writer};
     pub use serde_json::{Value, json};
 
     pub use crate::{App, AppError, Parts, Role};

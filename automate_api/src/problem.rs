@@ -168,7 +168,10 @@ impl From<StoreError> for Problem {
                 "the database does not answer; try again, with the same delivery id",
             )
             .with_retry_after(Duration::from_secs(5)),
-            StoreError::LeaseLost | StoreError::Corrupt(_) | StoreError::Internal(_) => Self::internal(),
+            StoreError::LeaseLost | StoreError::Corrupt(_) | StoreError::Internal(_) => {
+                tracing::error!(%error, "the database did not do it");
+                Self::internal()
+            }
         }
     }
 }

@@ -170,6 +170,9 @@ impl TenantPolicy {
                 problems.push((field, format!("`{}` is neither a host nor `*.domain`", cut(pattern))));
             }
         }
+        if self.retention_days.is_some_and(|days| days > limits::RETENTION_DAYS) {
+            problems.push(("retention_days", format!("at most {} days", limits::RETENTION_DAYS)));
+        }
         let rules = self.denied_actions.len()
             + self.denied_hosts.len()
             + self.allowed_actions.as_ref().map_or(0, Vec::len)

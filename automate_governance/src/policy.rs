@@ -8,6 +8,7 @@
 mod buckets;
 mod budget;
 mod document;
+pub mod entity;
 mod refusals;
 mod report;
 mod usage;

@@ -48,6 +48,9 @@ impl App {
         database::make_data_dir(&config.data_dir)?;
         let env = environment();
         let database = database::open(config).await?;
+        for prepare in &self.preparations {
+            prepare(database.clone()).await?;
+        }
         let store = automate_store::open(&database)?;
 
         let keys = super::secrets::master_keys(config, &env, &database, role).await?;
@@ -56,7 +59,7 @@ impl App {
         if role != Role::Tool {
             super::people::prepare(&identity).await?;
         }
-        let resources = resources(&database, &audit, &keys)?;
+        let resources = Resources::new(database.clone(), audit.clone(), cursor_key(&keys));
         let governor = Governor::new(database.clone(), audit.clone());
         let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
         let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
@@ -102,9 +105,12 @@ impl App {
             secret_chain: chain,
             stored_secrets,
             audit,
-            resources,
             identity,
             oidc,
+            resources,
+            views: self.views(),
+            services: self.services.clone(),
+            authenticator: self.authenticator.clone(),
             governor,
             stored_connections,
             reads: Arc::new(Mutex::new(Some(reads_worker))),
@@ -126,12 +132,9 @@ fn audit_log(database: &Database, keys: &MasterKeys) -> Result<AuditLog, AppErro
     Ok(AuditLog::new(database.clone(), keys)?)
 }
 
-/// The rows of all models; their cursors are signed with a key that all processes have.
-fn resources(database: &Database, audit: &AuditLog, keys: &MasterKeys) -> Result<Resources, AppError> {
-    let Some((_, key)) = keys.derive("cursors of lists").into_iter().next() else {
-        return Err(AppError::Secrets { message: "there is no master key".to_owned(), hint: None });
-    };
-    Ok(Resources::new(database.clone(), audit.clone(), *key))
+/// What signs the cursors of lists: the same in all processes of an installation.
+fn cursor_key(keys: &MasterKeys) -> [u8; 32] {
+    keys.derive("cursors of lists").first().map_or([0; 32], |(_, key)| **key)
 }
 
 fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use automate_api::v1::base::Views;
+use automate_api::v1::{Authenticator, Services};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::provider::ProviderRegistry;
@@ -47,12 +49,18 @@ pub struct Parts {
     pub stored_secrets: DatabaseBackend,
     /// Who did what.
     pub audit: AuditLog,
-    /// The rows of all models, for the API and the admin.
-    pub resources: Resources,
     /// Users, groups, sessions and API tokens.
     pub identity: Identity,
     /// Log-ins at identity providers.
     pub oidc: Oidc,
+    /// Lists, reads and writes rows of models.
+    pub resources: Resources,
+    /// What the REST API consists of.
+    pub views: Views,
+    /// What the app's own operations work with.
+    pub(super) services: Services,
+    /// Who finds out who sends a request to the REST API, where the app says it.
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     /// What tenants may do.
     pub governor: Governor,
     /// The connections that are stored per tenant.
@@ -75,7 +83,7 @@ impl Parts {
     /// within `worker.drain_seconds`.
     ///
     /// # Errors
-    /// Where metrics cannot be set up, or views contradict each other.
+    /// Where metrics cannot be set up, and where the app's views contradict each other.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -90,13 +98,12 @@ impl Parts {
             ..ApiSettings::default()
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
-        let drain: Duration = config.worker.drain;
         let limiter = self.buckets();
-        let (api, views) = self.api_v1(config, limiter.clone(), shutdown.clone());
-        let rest = automate_api::v1::router(api, &views).map_err(|error| AppError::Routes(error.to_string()))?;
+        let rest = automate_api::v1::router(self.api(config, limiter.clone(), shutdown.clone()), &self.views)?;
         let doors = automate_api::auth::router(self.oidc.clone(), self.identity.clone(), limiter);
-        let router = automate_api::router_with(state, [rest, doors]);
+        let drain: Duration = config.worker.drain;
         let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
+        let router = automate_api::router_with(state, [rest, doors]);
         let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {

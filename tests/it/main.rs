@@ -1,6 +1,7 @@
 //! The tests that need several crates, in one binary.
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod api;
 mod architecture;
 mod audit;
 mod canary;
@@ -9,6 +10,8 @@ mod cli;
 mod connector_crate;
 mod databases;
 mod engine;
+mod fixtures;
+mod identity;
 mod llm;
 mod operating;
 mod outbox;

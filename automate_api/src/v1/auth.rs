@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::Problem;
 
-/// The cookie that holds a session.
-pub const SESSION_COOKIE: &str = "__Host-automate_session";
+/// The cookie that holds a session. Over TLS its name has `__Host-` in front.
+pub const SESSION_COOKIE: &str = "automate_session";
 /// The header that holds the session's CSRF token.
 pub const CSRF_HEADER: &str = "X-CSRF-Token";
 

@@ -16,7 +16,9 @@ use utoipa::openapi::{Content, Info, OpenApi, Paths, Ref, Required};
 use super::base::{Operation, Parameter, Views};
 use super::{PREFIX, root};
 
-const ABOUT: &str = "Durable workflows over HTTP.\n\n\
+pub(super) use answers::problems;
+
+pub(super) const ABOUT: &str = "Durable workflows over HTTP.\n\n\
 **Who you are**: send `Authorization: Bearer aut_…` with an API token, or the session of the admin with its \
 CSRF token. Tokens have scopes; each operation names the one that it needs.\n\n\
 **Lists** are cut into pages: `limit`, and `cursor` with the `next` of the page before. Filters, orderings, \

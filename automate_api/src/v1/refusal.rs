@@ -21,11 +21,11 @@ impl From<ResourceError> for Problem {
                 if faults.iter().any(|fault| matches!(fault.code, codes::UNKNOWN_FIELD | codes::READ_ONLY)) =>
             {
                 Self::new(StatusCode::BAD_REQUEST, "UNKNOWN_FIELD", "the body has a member that is not taken")
-                    .with_errors(told(faults))
+                    .with_errors(within(faults))
             }
             ResourceError::Invalid(faults) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "the input is not valid")
-                    .with_errors(told(faults))
+                    .with_errors(within(faults))
             }
             ResourceError::Conflict(message) => Self::new(StatusCode::CONFLICT, "CONFLICT", message),
             ResourceError::Refused(message) => Self::new(StatusCode::CONFLICT, "REFUSED", message),
@@ -43,6 +43,15 @@ impl From<ResourceError> for Problem {
             ResourceError::Store(error) => error.into(),
         }
     }
+}
+
+/// Faults of a body: where, as a JSON pointer (RFC 6901).
+fn within(faults: Vec<FieldProblem>) -> Vec<FieldError> {
+    let mut errors = told(faults);
+    for error in errors.iter_mut().filter(|error| !error.path.is_empty() && !error.path.starts_with('/')) {
+        error.path.insert(0, '/');
+    }
+    errors
 }
 
 fn told(faults: Vec<FieldProblem>) -> Vec<FieldError> {

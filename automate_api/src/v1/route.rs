@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use super::base::{Operation, Views};
 use super::pipeline::{self, Source};
 use super::state::ApiV1;
-use super::{PREFIX, docs, openapi, root};
+use super::{PREFIX, docs, root};
 use crate::Problem;
 
 /// Why views cannot be mounted: a mistake of whoever wrote them.
@@ -70,7 +70,7 @@ pub fn router(api: ApiV1, views: &Views) -> Result<Router, RouteError> {
     for (path, operations) in routes {
         router = router.route(&format!("{PREFIX}{path}"), mounted(operations));
     }
-    let docs = docs::router(&views, &openapi::document(&views));
+    let docs = docs::router(&views);
     Ok(router.route(&format!("{PREFIX}/{{*rest}}"), any(unknown)).with_state(api).merge(docs))
 }
 
@@ -147,7 +147,9 @@ fn check(views: &Views) -> Result<(), RouteError> {
         }
         let mut before = String::new();
         for segment in path.split('/').skip(1) {
-            if let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            let word = |name: &&str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            if let Some(name) = name.filter(word) {
                 if *parameters.entry(before.clone()).or_insert(name) != name {
                     return wrong("another operation calls this parameter otherwise");
                 }

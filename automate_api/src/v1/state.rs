@@ -260,6 +260,13 @@ impl ApiV1Builder {
         self
     }
 
+    /// Services for operations, all at once.
+    #[must_use]
+    pub fn services(mut self, services: Services) -> Self {
+        self.inner.services = services;
+        self
+    }
+
     /// How it behaves.
     #[must_use]
     pub fn settings(mut self, settings: V1Settings) -> Self {

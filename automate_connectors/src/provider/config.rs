@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use automate_core::config::ProviderConfig;
+use automate_core::redaction::process_scrubber;
+use automate_core::secrets::SecretValue;
 use serde_json::{Map, Value};
 
 use super::Provider;
@@ -61,6 +63,11 @@ impl Settings {
             };
             if text.starts_with(REFERENCE) || schema["properties"][field]["writeOnly"] == true {
                 settings.hidden.insert(field.clone());
+                // A reference is known to the scrubber once it is resolved; a key that is written out
+                // is known from here.
+                if !text.starts_with(REFERENCE) && !text.is_empty() {
+                    process_scrubber().add(&SecretValue::new(text.clone()));
+                }
             }
             settings.fields.insert(field.clone(), text);
         }

@@ -57,9 +57,19 @@ impl Identity {
     pub async fn authenticate(
         &self,
         headers: &HeaderMap,
-        _address: IpAddr,
+        address: IpAddr,
         unsafe_method: bool,
     ) -> Result<Authenticated, AuthError> {
+        let found = self.find_out(headers, unsafe_method).await;
+        if let Err(error) = &found
+            && !matches!(error, AuthError::Missing)
+        {
+            tracing::debug!(%address, code = error.code(), "a request was not let in");
+        }
+        found
+    }
+
+    async fn find_out(&self, headers: &HeaderMap, unsafe_method: bool) -> Result<Authenticated, AuthError> {
         match presented(headers, &self.inner.settings) {
             Presented::Nothing => Err(AuthError::Missing),
             Presented::Unusable => Err(AuthError::Invalid),

@@ -30,6 +30,8 @@ pub struct FixtureTable {
     natural: Vec<&'static str>,
     /// Columns that hold the id of a row of another table of the list.
     references: Vec<(&'static str, &'static str)>,
+    /// References to rows that come later in the list of tables.
+    later: Vec<(&'static str, &'static str)>,
     /// Columns that are left out unless credentials are asked for.
     credentials: Vec<&'static str>,
 }
@@ -47,6 +49,7 @@ impl FixtureTable {
             columns: model.columns,
             natural: Vec::new(),
             references: Vec::new(),
+            later: Vec::new(),
             credentials: Vec::new(),
         }
     }
@@ -62,6 +65,20 @@ impl FixtureTable {
     #[must_use]
     pub fn reference(mut self, column: &'static str, table: &'static str) -> Self {
         self.references.push((column, table));
+        self
+    }
+
+    /// A column that holds the id of a row of a table further down the list.
+    #[must_use]
+    pub fn later_reference(mut self, column: &'static str, table: &'static str) -> Self {
+        self.later.push((column, table));
+        self
+    }
+
+    /// Columns that are never in a fixture.
+    #[must_use]
+    pub fn never(mut self, columns: &[&'static str]) -> Self {
+        self.columns.retain(|column| !columns.contains(&column.name));
         self
     }
 

@@ -45,14 +45,14 @@ fn of_lists(model: &Model) -> Vec<Parameter> {
         ColumnKind::Integer,
         format!("Rows of the page; {} where it is not given.", limits::LIST_LIMIT),
     );
-    limit.doc.range = Some((1, limits::LIST_LIMIT_MAX));
+    limit.doc.range = Some((1, signed(limits::LIST_LIMIT_MAX)));
     let mut offset = plain(
         Taken::Offset,
         "offset",
         ColumnKind::Integer,
         "Rows to pass over, instead of a cursor. Rows that come in meanwhile move the pages.".to_owned(),
     );
-    offset.doc.range = Some((0, limits::LIST_OFFSET_MAX));
+    offset.doc.range = Some((0, signed(limits::LIST_OFFSET_MAX)));
     let cursor = "`next` or `previous` of another page of the same list.";
     let mut all = vec![limit, plain(Taken::Cursor, "cursor", ColumnKind::Text, cursor.to_owned()), offset];
     let orders: Vec<String> = model
@@ -137,6 +137,10 @@ fn of_column(column: &Column) -> Vec<Parameter> {
                 format!("Rows whose `{}` {means}.", column.name),
             );
             parameter.doc.many = comparison == In;
+            if kind == ColumnKind::Integer && column.bits < 64 {
+                let most = (1_i64 << (column.bits - 1)) - 1;
+                parameter.doc.range = Some((-most - 1, most));
+            }
             if kind == ColumnKind::Text {
                 parameter.doc.choices = column.choices.iter().map(|word| (*word).to_owned()).collect();
             }
@@ -209,8 +213,9 @@ fn take(model: &Model, parameter: &Parameter, text: &str, query: &mut ListQuery)
             for word in listed(&parameter.doc, text, limits::LIST_ORDERINGS)? {
                 let descending = word.starts_with('-');
                 let Some(column) = model.column(word.trim_start_matches('-')) else { continue };
+                // Once ordered by a column, ordering by it again has nothing left to order.
                 if query.ordering.iter().any(|ordering| ordering.column == column.name) {
-                    return Err(problem(codes::CONTRADICTION, format!("names `{}` twice", column.name)));
+                    continue;
                 }
                 query.ordering.push(Ordering { column: column.name, descending });
             }
@@ -263,14 +268,18 @@ fn truth(name: &str, text: &str) -> Result<bool, FieldProblem> {
     }
 }
 
+fn signed(bound: u64) -> i64 {
+    i64::try_from(bound).unwrap_or(i64::MAX)
+}
+
 fn number(doc: &ParameterDoc, text: &str) -> Result<u64, FieldProblem> {
-    let (least, most) = doc.range.unwrap_or((0, u64::MAX));
+    let (least, most) = doc.range.unwrap_or((0, i64::MAX));
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         let message = format!("must be a whole number from {least} to {most}");
         return Err(FieldProblem::new(&*doc.name, codes::WRONG_TYPE, message));
     }
-    match text.parse() {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
+    match text.parse::<i64>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number.unsigned_abs()),
         _ => Err(FieldProblem::new(&*doc.name, codes::OUT_OF_RANGE, format!("must be from {least} to {most}"))),
     }
 }

@@ -1,21 +1,15 @@
 //! Filters and searches.
 
-use automate_store::resource::{Comparison, ListQuery, parameters, selection_parameters};
+use automate_store::resource::{Comparison, ListQuery, no_hooks, parameters, selection_parameters};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use serde_json::{Value, json};
 
-use super::bed::{BOOKS, Bed, SHELVES, id_of, pairs, problems};
+use super::bed::{BOOKS, Bed, SHELVES, id_of, map, of, pairs, problems};
 
 /// Three books that differ in everything; the third has null wherever it may.
 async fn three(bed: &Bed) -> Vec<String> {
-    let shelf = bed.resources.create(
-        &SHELVES,
-        &bed.ours,
-        &automate_store::resource::no_hooks(),
-        super::bed::map(json!({ "name": "North" })),
-    );
-    let shelf = shelf.await.unwrap().fields["id"].clone();
+    let fields = map(json!({ "name": "North" }));
+    let shelf = bed.resources.create(&SHELVES, &bed.ours, &no_hooks(), fields).await.unwrap().fields["id"].clone();
     let mut ids = Vec::new();
     for fields in [
         json!({ "title": "Anna", "slug": "anna", "genre": "novel", "pages": 100, "size": 9_007_199_254_740_993_i64,
@@ -135,11 +129,11 @@ both_databases! {
         bed.execute("UPDATE books SET code = 'x' WHERE slug = 'bertha'").await;
         let query = ListQuery::default().filter("code", Comparison::Equal, vec![json!("x")]);
         let page = bed.resources.list(&BOOKS, &bed.ours, &query).await.unwrap();
-        assert_eq!(super::bed::of(&page, "slug"), ["bertha"]);
+        assert_eq!(of(&page, "slug"), ["bertha"]);
         let none = ListQuery::default().filter("slug", Comparison::In, Vec::new());
         assert!(bed.resources.list(&BOOKS, &bed.ours, &none).await.unwrap().results.is_empty());
         let null = ListQuery::default().filter("genre", Comparison::Equal, vec![Value::Null]);
-        assert_eq!(super::bed::of(&bed.resources.list(&BOOKS, &bed.ours, &null).await.unwrap(), "slug"), ["capek"]);
+        assert_eq!(of(&bed.resources.list(&BOOKS, &bed.ours, &null).await.unwrap(), "slug"), ["capek"]);
     }
 }
 
@@ -179,7 +173,7 @@ fn r6_only_declared_columns_sort_and_filter_and_hidden_ones_are_as_if_they_were_
         ("ordering", "title,,pages", "UNKNOWN_FIELD"),
         ("ordering", "", "UNKNOWN_FIELD"),
         ("ordering", "title\u{0}", "UNKNOWN_FIELD"),
-        ("ordering", "title,-title", "CONTRADICTION"),
+        ("ordering", "title,title", "CONTRADICTION"),
         ("code", "x", "UNKNOWN_PARAMETER"),
         ("code__isnull", "true", "UNKNOWN_PARAMETER"),
         ("tenant_id", "00000000-0000-7000-8000-000000000001", "UNKNOWN_PARAMETER"),

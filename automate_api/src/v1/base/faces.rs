@@ -80,6 +80,12 @@ impl Faces {
         self
     }
 
+    /// As [`Faces::adds`], of a list.
+    #[must_use]
+    pub fn adds_many<T: ToSchema>(self, name: &str) -> Self {
+        self.adds_shape(name, Shape::list_of(&Shape::of::<T>()))
+    }
+
     /// As [`Faces::adds`], of a shape.
     #[must_use]
     pub fn adds_shape(mut self, name: &str, shape: Shape) -> Self {

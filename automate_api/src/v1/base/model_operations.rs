@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use automate_store::resource::{
-    ListQuery, Model, ResourceError, ResourceHooks, Row, Selection, parameters, selection_parameters,
+    ListQuery, Model, ParameterDoc, ResourceError, ResourceHooks, Row, Selection, parameters, selection_parameters,
 };
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -95,19 +95,27 @@ pub(super) fn model_operations<V: BaseModelViewSet>(view: &Arc<V>) -> Vec<Operat
     view.actions().iter().filter_map(one).collect()
 }
 
+fn declared(model: &Model, docs: Vec<ParameterDoc>) -> Vec<Parameter> {
+    docs.into_iter().map(|doc| model_shape::parameter(model, doc)).collect()
+}
+
 fn list(face: &Arc<Face>) -> Operation {
     let page = model_shape::page(face.model, &face.shape);
     let mut operation = Operation::get(face.path(), Action::List)
         .summary(format!("Lists {}", face.model.name.replace('-', " ")))
         .description(face.model.doc)
         .answers_with(StatusCode::OK, "A page of the list.", Content::Json(page));
-    operation.parameters = parameters(face.model).into_iter().map(model_shape::parameter).collect();
+    operation.parameters = declared(face.model, parameters(face.model));
     let face = Arc::clone(face);
     operation.handler(move |call| list_rows(Arc::clone(&face), call))
 }
 
 async fn list_rows(face: Arc<Face>, call: Call) -> Result<Reply, Problem> {
-    let mut query = ListQuery::parse(face.model, &call.query)?;
+    let mut pairs = call.query.clone();
+    if let Some((_, ordering)) = pairs.iter_mut().find(|(name, _)| name == "ordering") {
+        *ordering = first_of_each(ordering);
+    }
+    let mut query = ListQuery::parse(face.model, &pairs)?;
     if call.query("limit").is_none() {
         query.limit = call.pagination.limit;
     }
@@ -122,12 +130,24 @@ async fn list_rows(face: Arc<Face>, call: Call) -> Result<Reply, Problem> {
     Reply::ok(body)
 }
 
+/// An order without columns that it names already: they decide nothing.
+fn first_of_each(ordering: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for word in ordering.split(',') {
+        let column = word.trim_start_matches('-');
+        if words.iter().all(|before| before.trim_start_matches('-') != column) {
+            words.push(word);
+        }
+    }
+    words.join(",")
+}
+
 fn retrieve(face: &Arc<Face>) -> Operation {
     let mut operation = Operation::get(face.row_path(), Action::Retrieve)
         .summary(format!("Shows one {}", face.noun()))
         .answers_with(StatusCode::OK, "The row.", Content::Json(face.shape.clone()))
         .with_etag();
-    operation.parameters = selection_parameters(face.model).into_iter().map(model_shape::parameter).collect();
+    operation.parameters = declared(face.model, selection_parameters(face.model));
     let operation = face.row_operation(operation);
     let face = Arc::clone(face);
     operation.handler(move |call| retrieve_row(Arc::clone(&face), call))

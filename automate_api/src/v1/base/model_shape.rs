@@ -1,5 +1,6 @@
 //! The shapes of a model's rows, from its columns.
 
+use automate_core::limits;
 use automate_store::resource::{Column, ColumnKind, Model, ParameterDoc};
 use serde_json::Value;
 use utoipa::openapi::RefOr;
@@ -88,7 +89,7 @@ pub(super) fn updated(model: &Model) -> Shape {
 fn written(model: &Model, suffix: &str, taken: impl Fn(&Column) -> bool, needed: impl Fn(&Column) -> bool) -> Shape {
     let mut object = Object::builder().schema_type(Type::Object);
     for column in model.columns.iter().filter(|column| taken(column)) {
-        object = object.property(column.name, column_schema(column, column.nullable));
+        object = object.property(column.name, input_schema(column));
         if needed(column) {
             object = object.required(column.name);
         }
@@ -101,11 +102,21 @@ fn described(doc: &str) -> Option<String> {
     (!doc.is_empty()).then(|| doc.to_owned())
 }
 
+/// What a column takes.
+fn input_schema(column: &Column) -> Schema {
+    let Schema::Object(mut object) = column_schema(column, column.nullable) else { return Schema::default() };
+    if column.kind == ColumnKind::Text && column.choices.is_empty() {
+        object.pattern = Some(if column.name_like { NAME } else { LINES }.to_owned());
+    }
+    Schema::Object(object)
+}
+
+/// What a column holds.
 fn column_schema(column: &Column, nullable: bool) -> Schema {
     let mut object = kind_schema(column.kind, nullable).description(described(column.doc));
-    if column.kind == ColumnKind::Integer && column.bits < 64 {
-        let most = (1_i64 << (column.bits - 1)) - 1;
-        object = object.minimum(Some(-most - 1)).maximum(Some(most));
+    if column.kind == ColumnKind::Integer {
+        let (least, most) = range(column.bits);
+        object = object.minimum(Some(least)).maximum(Some(most));
     }
     if column.kind == ColumnKind::Text {
         if column.choices.is_empty() {
@@ -137,19 +148,56 @@ fn kind_schema(kind: ColumnKind, nullable: bool) -> ObjectBuilder {
 }
 
 /// A parameter of a list, as the operation declares it. What it takes is checked where the list's
-/// query is read.
-pub(super) fn parameter(doc: ParameterDoc) -> Parameter {
+/// query is read; this says it in the language of schemas.
+pub(super) fn parameter(model: &Model, doc: ParameterDoc) -> Parameter {
+    let column = model.column(doc.name.split("__").next().unwrap_or_default()).filter(|column| column.filter);
     let mut object = kind_schema(doc.kind, false);
-    if let Some((least, greatest)) = doc.range {
-        object = object.minimum(Some(number(least))).maximum(Some(number(greatest)));
+    match doc.kind {
+        ColumnKind::Integer => {
+            let (least, most) = match (doc.range, column) {
+                (Some((least, most)), _) => (least, most),
+                (None, Some(column)) => range(column.bits),
+                (None, None) => range(64),
+            };
+            object = object.minimum(Some(least)).maximum(Some(most));
+        }
+        ColumnKind::Double => object = object.minimum(Some(f64::MIN)).maximum(Some(f64::MAX)),
+        ColumnKind::Text if doc.name == "cursor" => {
+            let pattern = format!("^[A-Za-z0-9_-]{{0,{}}}$", limits::LIST_CURSOR_CHARS);
+            object = object.pattern(Some(pattern));
+        }
+        ColumnKind::Text if doc.choices.is_empty() => {
+            let pattern = if doc.many { ONE_OF_SEVERAL } else { ONE_LINE };
+            object = object.pattern(Some(pattern)).max_length(Some(limits::LIST_VALUE_CHARS));
+        }
+        _ => {}
     }
+    let most = match doc.name.as_str() {
+        "ordering" => limits::LIST_ORDERINGS,
+        "expand" => limits::LIST_EXPANSIONS,
+        "fields" => doc.choices.len(),
+        _ => limits::LIST_IN,
+    };
+    // Names are given once; values of a filter may come twice.
+    let unique = column.is_none();
     if !doc.choices.is_empty() {
         object = object.enum_values(Some(doc.choices));
     }
-    let kind = ParameterKind::Other { schema: Box::new(object.build()), list: doc.many };
+    let schema = Box::new(object.build());
+    let kind = if doc.many { ParameterKind::Several { schema, most, unique } } else { ParameterKind::Other(schema) };
     Parameter::new(doc.name, kind, doc.doc)
 }
 
-fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+/// Text without control characters.
+const ONE_LINE: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
+/// The same, without commas, which stand between values.
+const ONE_OF_SEVERAL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f,]*$";
+/// Text in lines.
+const LINES: &str = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$";
+/// A name: visible at both ends.
+const NAME: &str = "^[^\\s\\u0000-\\u001f\\u007f-\\u00a0\\u00ad]([^\\u0000-\\u001f\\u007f-\\u009f\\u00ad]*[^\\s\\u0000-\\u001f\\u007f-\\u00a0\\u00ad])?$";
+
+fn range(bits: u32) -> (i64, i64) {
+    let most = if bits < 64 { (1_i64 << (bits - 1)) - 1 } else { i64::MAX };
+    (-most - 1, most)
 }

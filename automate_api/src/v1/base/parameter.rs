@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use automate_core::limits;
+use automate_store::resource::exact_id;
 use chrono::DateTime;
 use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
-use uuid::Uuid;
 
 use super::shape::Shape;
 
@@ -39,11 +39,15 @@ pub enum ParameterKind {
     /// Some of these words, with commas between them.
     SomeOf(Vec<Cow<'static, str>>),
     /// A schema of what the handler reads and checks by itself.
-    Other {
-        /// The schema; of each value where there are several.
+    Other(Box<Object>),
+    /// The same of several values, with commas between them.
+    Several {
+        /// The schema of each.
         schema: Box<Object>,
-        /// Whether it takes several values, with commas between them.
-        list: bool,
+        /// How many, at most.
+        most: usize,
+        /// Whether each may come once only.
+        unique: bool,
     },
 }
 
@@ -124,9 +128,7 @@ impl Parameter {
         }
         match &self.kind {
             // The short and braced forms that the library takes too are two names for one row.
-            ParameterKind::Uuid => {
-                (value.len() != 36 || Uuid::parse_str(value).is_err()).then(|| "it is not a UUID".to_owned())
-            }
+            ParameterKind::Uuid => exact_id(value).is_none().then(|| "it is not a UUID".to_owned()),
             ParameterKind::Text { max } => {
                 (value.chars().count() > *max).then(|| format!("it is longer than {max} characters"))
             }
@@ -149,14 +151,14 @@ impl Parameter {
                 let wrong = value.split(',').find(|part| !words.iter().any(|word| word == part))?;
                 Some(format!("`{}` is none of {}", shortened(wrong), words.join(", ")))
             }
-            ParameterKind::Other { .. } => None,
+            ParameterKind::Other(_) | ParameterKind::Several { .. } => None,
         }
     }
 
     /// Whether it takes several values, with commas between them.
     #[must_use]
     pub fn is_list(&self) -> bool {
-        matches!(self.kind, ParameterKind::SomeOf(_) | ParameterKind::Other { list: true, .. })
+        matches!(self.kind, ParameterKind::SomeOf(_) | ParameterKind::Several { .. })
     }
 
     /// Bounds a number further.
@@ -185,13 +187,16 @@ impl Parameter {
             ParameterKind::OneOf(words) | ParameterKind::SomeOf(words) => {
                 text().enum_values(Some(words.iter().map(AsRef::as_ref).collect::<Vec<&str>>()))
             }
-            ParameterKind::Other { schema, .. } => (**schema).clone().into(),
+            ParameterKind::Other(schema) | ParameterKind::Several { schema, .. } => (**schema).clone().into(),
         };
         let one = Schema::Object(object.build());
-        if self.is_list() {
-            return RefOr::T(Schema::Array(Array::builder().items(RefOr::T(one)).min_items(Some(1)).build()));
-        }
-        RefOr::T(one)
+        let list = Array::builder().items(RefOr::T(one.clone())).min_items(Some(1));
+        let list = match &self.kind {
+            ParameterKind::SomeOf(words) => list.unique_items(true).max_items(Some(words.len())),
+            ParameterKind::Several { most, unique, .. } => list.unique_items(*unique).max_items(Some(*most)),
+            _ => return RefOr::T(one),
+        };
+        RefOr::T(Schema::Array(list.build()))
     }
 
     /// A value that it takes, for documents.
@@ -205,7 +210,9 @@ impl Parameter {
             ParameterKind::Boolean => json!(true),
             ParameterKind::Time => json!("2026-01-31T12:00:00Z"),
             ParameterKind::OneOf(words) | ParameterKind::SomeOf(words) => json!(words.first()),
-            ParameterKind::Other { schema, .. } => Shape::inline(Schema::Object((**schema).clone())).example(),
+            ParameterKind::Other(schema) | ParameterKind::Several { schema, .. } => {
+                Shape::inline(Schema::Object((**schema).clone())).example()
+            }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The shape of JSON, with a name in the OpenAPI document.
 
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, Array, ArrayItems, Schema, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
+
+use super::tidy::tidy;
 
 /// The shape of JSON.
 #[derive(Clone, PartialEq)]
@@ -27,7 +29,8 @@ impl Shape {
     pub fn of<T: ToSchema>() -> Self {
         let mut parts = Vec::new();
         T::schemas(&mut parts);
-        let schema = <T as PartialSchema>::schema();
+        let parts = parts.into_iter().map(|(name, schema)| (name, tidy(schema))).collect();
+        let schema = tidy(<T as PartialSchema>::schema());
         // Primitives and their like have a name that says nothing.
         let name = matches!(schema, RefOr::T(Schema::Object(ref object)) if !object.properties.is_empty())
             .then(|| T::name().into_owned());
@@ -44,6 +47,12 @@ impl Shape {
     #[must_use]
     pub fn named(name: impl Into<String>, schema: impl Into<RefOr<Schema>>) -> Self {
         Self { name: Some(name.into()), schema: schema.into(), parts: Vec::new() }
+    }
+
+    /// A list of what has a shape.
+    #[must_use]
+    pub fn list_of(item: &Self) -> Self {
+        Self::inline(Schema::Array(Array::new(item.reference()))).with_parts([item])
     }
 
     /// The same, which refers to others.

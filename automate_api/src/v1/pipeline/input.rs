@@ -85,6 +85,10 @@ pub(super) fn query(operation: &Operation, query: Option<&str>) -> Result<Vec<(S
             fault(&name, "DUPLICATE_PARAMETER", "it is given more than once".to_owned());
             continue;
         }
+        if name == "cursor" && value.is_empty() {
+            // As a client sends it that keeps `next` in a variable and is at the beginning.
+            continue;
+        }
         match parameter.fault(&value) {
             Some(message) => fault(&name, "INVALID_PARAMETER", message),
             None => pairs.push((name, value)),

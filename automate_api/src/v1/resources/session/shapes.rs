@@ -29,6 +29,9 @@ pub(super) struct LogInBody {
     pub(super) code: Option<String>,
 }
 
+/// Characters of a code, at most; the schemas say the same.
+pub(super) const CODE_CHARS: usize = 16;
+
 /// The second step of a log-in.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = LogInCode)]
