@@ -13,7 +13,7 @@ use automate_connectors::base::http::NoHttp;
 use automate_connectors::base::{
     ActionContext, ConnectionField, ConnectionResolver, ConnectionSpec, Connector, ConnectorError, Health,
 };
-use automate_connectors::provider::ProviderRegistry;
+use automate_connectors::provider::{ChatAnswer, ChatRequest, Provider, ProviderContext, ProviderRegistry};
 use automate_core::access::{Actor, Principal};
 use automate_core::audit::Origin;
 use automate_core::config::ProviderConfig;
@@ -112,6 +112,24 @@ impl Connector for Crm {
     }
 }
 
+/// A provider that nobody asks.
+struct Parrot;
+
+#[async_trait]
+impl Provider for Parrot {
+    fn key(&self) -> &'static str {
+        "parrot"
+    }
+
+    fn display_name(&self) -> &'static str {
+        "Parrot"
+    }
+
+    async fn chat(&self, _: &ProviderContext, _: &ChatRequest) -> Result<ChatAnswer, ConnectorError> {
+        Err(ConnectorError::internal("nobody asks it"))
+    }
+}
+
 /// What the servers of one house share.
 #[derive(Clone)]
 struct Keys {
@@ -144,11 +162,11 @@ impl Node {
         let stored = Arc::new(Stored(secrets.clone()));
         let connections = StoredConnections::new(db.clone());
         let mut providers = ProviderRegistry::new(Arc::new(NoHttp), stored.clone());
-        providers.add_linked();
+        providers.add(Arc::new(Parrot));
         providers.configure(
             "default",
             &ProviderConfig {
-                kind: "echo".to_owned(),
+                kind: "parrot".to_owned(),
                 fields: serde_json::from_value(json!({
                     "models": ["echo-1"], "default_model": "echo-1",
                     "prices": { "echo-1": { "input": "0.15", "output": 1 } },

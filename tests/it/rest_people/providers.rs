@@ -19,7 +19,7 @@ both_databases! {
             .collect();
         assert!(names.contains(&"default".to_owned()), "{names:?}");
         let one = node.get(viewer, "/providers/default").await.json();
-        assert_eq!((one["kind"].clone(), one["models"].clone()), (json!("echo"), json!(["echo-1"])));
+        assert_eq!((one["kind"].clone(), one["models"].clone()), (json!("parrot"), json!(["echo-1"])));
         assert_eq!(one["prices"]["echo-1"], json!({ "input": 150_000, "output": 1_000_000, "cached_input": 150_000 }));
         assert_eq!(node.get(viewer, "/providers/absent").await.status, 404);
         let blind = house.person(&house.ours, "blind", &[]).await;

@@ -15,7 +15,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::changing::{change, must_be_as_read, row_shape, wrong};
+use super::changing::{change, must_be_as_read, wrong};
+use super::nested::row_shape;
 use super::secrets::note;
 use crate::Problem;
 use crate::v1::PREFIX;

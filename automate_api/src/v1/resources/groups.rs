@@ -20,8 +20,9 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::changing::{change, must_be_as_read, row_shape};
+use super::changing::{change, must_be_as_read};
 use super::giving::{check_known, giver};
+use super::nested::row_shape;
 use crate::Problem;
 use crate::v1::PREFIX;
 use crate::v1::base::{Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply};
@@ -127,6 +128,9 @@ async fn add_permissions<C: ConnectionTrait>(
 ) -> Result<Vec<Map<String, Value>>, StoreError> {
     let id_of = |row: &Map<String, Value>| row.get("id")?.as_str()?.parse::<Uuid>().ok();
     let ids: Vec<Uuid> = rows.iter().filter_map(id_of).collect();
+    if ids.is_empty() {
+        return Ok(rows);
+    }
     let mut permissions: HashMap<Uuid, Vec<String>> = HashMap::new();
     let find = group_permission::Entity::find().filter(group_permission::Column::GroupId.is_in(ids));
     for row in find.order_by_asc(group_permission::Column::Permission).all(db).await.map_err(store_error)? {

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::changing::{change, row_shape};
+use super::changing::change;
+use super::nested::row_shape;
 use crate::Problem;
 use crate::v1::PREFIX;
 use crate::v1::base::{Access, Action, BaseModelViewSet, Call, Content, Faces, Mixins, Operation, Reply};

@@ -18,7 +18,8 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::changing::{change, must_be_as_read, row_shape, wrong};
+use super::changing::{change, must_be_as_read, wrong};
+use super::nested::row_shape;
 use crate::Problem;
 use crate::v1::PREFIX;
 use crate::v1::base::{Access, Action, BaseModelViewSet, Call, Content, Faces, Operation, Reply};

@@ -16,8 +16,9 @@ use serde_json::{Map, Value};
 use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
 use uuid::Uuid;
 
-use super::changing::{change, must_be_as_read, row_shape};
+use super::changing::{change, must_be_as_read};
 use super::giving::{check_known, giver};
+use super::nested::row_shape;
 use crate::Problem;
 use crate::v1::PREFIX;
 use crate::v1::base::{Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply, Shape};

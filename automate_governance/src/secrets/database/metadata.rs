@@ -54,6 +54,9 @@ impl DatabaseBackend {
     /// # Errors
     /// Those of the database.
     pub async fn newest(&self, tenant: TenantId, secrets: Vec<Uuid>) -> Result<BTreeMap<Uuid, i32>, SecretStoreError> {
+        if secrets.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         within(async {
             let rows: Vec<(Uuid, i32)> = version::Entity::find()
                 .select_only()

@@ -15,6 +15,9 @@ pub(super) async fn add<C: ConnectionTrait>(
     mut rows: Vec<Map<String, Value>>,
 ) -> Result<Vec<Map<String, Value>>, StoreError> {
     let ids: Vec<Uuid> = rows.iter().filter_map(id_of).collect();
+    if ids.is_empty() {
+        return Ok(rows);
+    }
     let mut groups: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
     let find = user_group::Entity::find().filter(user_group::Column::UserId.is_in(ids.clone()));
     for row in find.order_by_asc(user_group::Column::GroupId).all(db).await.map_err(store_error)? {
