@@ -13,6 +13,7 @@ mod engine;
 mod fixtures;
 mod identity;
 mod llm;
+mod matrix;
 mod operating;
 mod outbox;
 mod readme;
