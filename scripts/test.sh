@@ -22,6 +22,10 @@ scripts/openbao.sh install
 # A test that needs it must not pass without it here.
 export AUTOMATE_TEST_REQUIRE_OPENBAO=1
 
+step "identity provider"
+scripts/identity-provider.sh install
+export AUTOMATE_TEST_REQUIRE_OIDC=1
+
 step "build"
 cargo build --workspace --all-targets --locked
 

@@ -6,6 +6,7 @@ mod database;
 mod error;
 mod parts;
 mod people;
+mod rest;
 mod secrets;
 
 use std::any::Any;

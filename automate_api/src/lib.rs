@@ -5,6 +5,7 @@
 //! the handler in a task of its own so that a client that goes away cannot drop database work,
 //! and puts the security headers on the answer. Errors are [`Problem`]s, always.
 
+pub mod auth;
 mod correlation;
 mod edge;
 mod health;

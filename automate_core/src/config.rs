@@ -52,6 +52,8 @@ pub struct Config {
     pub history: History,
     /// `log.*`.
     pub log: Log,
+    /// `api.*`.
+    pub api: Api,
     /// `webhooks.*`.
     pub webhooks: Webhooks,
     /// `sessions.*`.
@@ -69,7 +71,7 @@ pub struct Config {
 pub struct Server {
     /// `host:port`; port 0 takes a free one.
     pub bind: String,
-    /// Where browsers find us; empty where it is `bind`.
+    /// Where browsers find us; empty where nobody said.
     pub public_url: String,
     /// Bytes of a request's body.
     pub body_limit_bytes: usize,
@@ -233,6 +235,17 @@ impl LogFormat {
     }
 }
 
+/// How often the REST API may be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// `api.requests_per_minute`: by one token or session.
+    pub requests_per_minute: u32,
+    /// `api.address_requests_per_minute`: from one address.
+    pub address_requests_per_minute: u32,
+    /// `api.failures_per_minute`: with wrong credentials, from one address.
+    pub failures_per_minute: u32,
+}
+
 /// Webhooks that come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhooks {
@@ -334,6 +347,7 @@ impl Config {
             templates: Templates { env_allow: Vec::new() },
             history: History { retention_days: 0 },
             log: Log { format: LogFormat::Text },
+            api: Api { requests_per_minute: 1, address_requests_per_minute: 1, failures_per_minute: 1 },
             webhooks: Webhooks { tolerance: Duration::ZERO },
             sessions: Sessions { idle_minutes: 0, absolute_hours: 0 },
             connections: BTreeMap::new(),

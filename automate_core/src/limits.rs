@@ -433,3 +433,7 @@ pub const FIXTURE_PAGE: usize = 500;
 pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
 /// Bytes of a fixture.
 pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of the id of a stream's event, as a client sends it back.
+pub const STREAM_ID_BYTES: usize = 8 * 1024;
+/// Steps whose progress the id of a stream's event tells.
+pub const STREAM_STEPS: usize = 100_000;

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use automate_core::clock;
-use automate_core::ids::TenantId;
+use automate_core::ids::{TenantId, first_v7_at};
 use automate_core::limits;
 use automate_core::status::ExecutionStatus;
 use automate_core::store::StoreError;
-use automate_migrations::first_uuid_at;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
@@ -58,7 +57,7 @@ pub async fn executions(db: &Database, tenant: TenantId) -> Result<ExecutionCoun
             "SELECT status, count(*) AS n FROM (SELECT status FROM executions \
              WHERE tenant_id = $1 AND id >= $2 ORDER BY id DESC LIMIT {most}) counted GROUP BY status"
         );
-        let since = first_uuid_at(at - TimeDelta::hours(1));
+        let since = first_v7_at(at - TimeDelta::hours(1));
         let mut last_hour: BTreeMap<_, _> = ExecutionStatus::ALL.iter().map(|status| (*status, 0)).collect();
         for row in rows(&db, &sql, vec![tenant.0.into(), since.into()]).await? {
             let status: String = row.try_get("", "status").map_err(store_error)?;

@@ -12,6 +12,7 @@ pub mod engine_store;
 pub mod error;
 pub mod follow;
 pub mod idempotency;
+pub mod inbox;
 pub mod models;
 pub mod outbox;
 pub mod resource;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automate_api::v1::base::Views;
-use automate_api::v1::{ApiV1, Authenticator, Services, V1Settings};
+use automate_api::v1::{Authenticator, Services};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::provider::ProviderRegistry;
@@ -79,20 +79,6 @@ impl Parts {
         self.store.close().await;
     }
 
-    /// What the operations of the REST API stand over. Its streams end when `shutdown` fires.
-    #[must_use]
-    pub fn api(&self, config: &Config, shutdown: CancellationToken) -> ApiV1 {
-        let settings = V1Settings { body_limit: config.server.body_limit_bytes, ..V1Settings::default() };
-        let api = ApiV1::builder(self.engine.clone(), self.resources.clone(), self.connectors.clone())
-            .services(self.services.clone())
-            .settings(settings)
-            .shutdown(shutdown);
-        match &self.authenticator {
-            Some(authenticator) => api.authenticator(authenticator.clone()).build(),
-            None => api.build(),
-        }
-    }
-
     /// Serves HTTP, and works where the role says so, until `shutdown` fires; then drains both
     /// within `worker.drain_seconds`.
     ///
@@ -112,10 +98,12 @@ impl Parts {
             ..ApiSettings::default()
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
-        let rest = automate_api::v1::router(self.api(config, shutdown.clone()), &self.views)?;
+        let limiter = self.buckets();
+        let rest = automate_api::v1::router(self.api(config, limiter.clone(), shutdown.clone()), &self.views)?;
+        let doors = automate_api::auth::router(self.oidc.clone(), self.identity.clone(), limiter);
         let drain: Duration = config.worker.drain;
         let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
-        let router = automate_api::router_with(state, [rest]);
+        let router = automate_api::router_with(state, [rest, doors]);
         let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {

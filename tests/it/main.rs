@@ -11,6 +11,7 @@ mod connector_crate;
 mod databases;
 mod engine;
 mod fixtures;
+mod identity;
 mod llm;
 mod operating;
 mod outbox;

@@ -11,14 +11,14 @@ use crate::problem::{FieldError, Problem};
 
 /// A payload that passed the gate.
 #[derive(Debug)]
-pub(super) struct Payload {
-    pub(super) value: Value,
+pub(crate) struct Payload {
+    pub(crate) value: Value,
     /// The value as JSON text: the body itself where that is JSON.
-    pub(super) text: Json,
-    pub(super) is_body: bool,
+    pub(crate) text: Json,
+    pub(crate) is_body: bool,
 }
 
-pub(super) fn parse(format: Format, body: &[u8]) -> Result<Payload, Problem> {
+pub(crate) fn parse(format: Format, body: &[u8]) -> Result<Payload, Problem> {
     match format {
         Format::Json => {
             let (text, value) = json_gate::parse(body).map_err(|error| refused(&error))?;

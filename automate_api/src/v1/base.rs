@@ -27,6 +27,7 @@ mod reply;
 mod shape;
 mod sse;
 mod throttle;
+mod tidy;
 mod views;
 
 pub use access::Access;

@@ -86,8 +86,8 @@ table! {
         "The address that the server listens on; port 0 takes a free one.";
     "server.public_url" => server.public_url, "`http://` or `https://` with host and port, and nothing after it", "",
         server_address,
-        "Where browsers find the server, such as `https://automate.example`; `http://` and `server.bind` where empty. \
-         With `https` the cookies of sessions are `Secure`.";
+        "Where browsers find the server, such as `https://automate.example`. With `https` the cookies of sessions are \
+         `Secure`; log-ins at identity providers need it.";
     "server.body_limit_bytes" => server.body_limit_bytes, "a whole number from 1 to 104857600", "1048576",
         |r| whole(r, 1, limits::BODY_BYTES_MAX as u64),
         "The most bytes of a request's body; a larger one gets 413.";
@@ -158,6 +158,15 @@ table! {
         "Days that finished executions, events and received webhooks are kept; 0 is for ever.";
     "log.format" => log.format, "`text` or `json`", "text", log_format,
         "The shape of log lines; `RUST_LOG` filters them.";
+    "api.requests_per_minute" => api.requests_per_minute, "a whole number from 1 to 10000000", "6000",
+        |r| whole(r, 1, 10_000_000),
+        "Requests to the REST API in a minute, by one token or session; a third of them may come at once.";
+    "api.address_requests_per_minute" => api.address_requests_per_minute, "a whole number from 1 to 10000000", "12000",
+        |r| whole(r, 1, 10_000_000),
+        "The same, from one address.";
+    "api.failures_per_minute" => api.failures_per_minute, "a whole number from 1 to 10000000", "60",
+        |r| whole(r, 1, 10_000_000),
+        "Requests with wrong credentials in a minute, from one address.";
     "webhooks.tolerance_seconds" => webhooks.tolerance, "a whole number of seconds from 1 to 3600", "300",
         |r| seconds(r, 1, 3600),
         "How far the signed timestamp of a webhook may be from now.";

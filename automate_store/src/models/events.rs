@@ -46,7 +46,10 @@ pub static WEBHOOKS: LazyLock<Model> = LazyLock::new(|| {
         .describe(Headers, "The headers, without secrets; null without the permission `execution.view_payload`.")
         .describe(BodyBytes, "How long the body was.")
         .describe(RemoteAddr, "The address that sent it.")
-        .describe(Signature, "`ok`, or the code of what was wrong with it.")
+        .describe(
+            Signature,
+            "`ok`; `DUPLICATE` and `DELIVERY_CONFLICT` of what was delivered before; or why it was refused.",
+        )
         .describe(HttpStatus, "What was answered.")
         .build()
 });

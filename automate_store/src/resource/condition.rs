@@ -3,7 +3,6 @@
 use automate_core::access::Principal;
 use automate_core::store::StoreError;
 use sea_orm::DbBackend;
-use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, LikeExpr};
 use serde_json::Value;
 
@@ -88,11 +87,15 @@ fn contains(column: &Column, backend: DbBackend, text: &str) -> Condition {
         }
     }
     forms.iter().fold(Condition::any(), |any, form| {
-        let pattern = LikeExpr::new(format!("%{}%", escaped(form))).escape(ESCAPE);
+        let pattern = format!("%{}%", escaped(form));
+        let it = Expr::col(column.name);
         any.add(match backend {
-            DbBackend::Postgres => Expr::col(column.name).ilike(pattern),
+            DbBackend::Postgres => {
+                // sea-query 1.0 puts the `ESCAPE` of its own `ilike` into brackets.
+                Expr::cust_with_exprs(format!("$1 ILIKE $2 ESCAPE '{ESCAPE}'"), [it, Expr::value(pattern)])
+            }
             // SQLite's LIKE disregards the case.
-            _ => Expr::col(column.name).like(pattern),
+            _ => it.like(LikeExpr::new(pattern).escape(ESCAPE)),
         })
     })
 }

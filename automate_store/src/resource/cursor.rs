@@ -25,6 +25,13 @@ pub(super) struct Cursor {
     pub(super) inclusive: bool,
 }
 
+impl Cursor {
+    /// What of it is signed.
+    fn bare(&self) -> String {
+        json!({ "at": self.place, "back": self.backwards, "with": self.inclusive }).to_string()
+    }
+}
+
 /// What a cursor belongs to. It is signed together with this, and is of no use elsewhere.
 pub(super) struct List<'l> {
     pub(super) key: &'l [u8; 32],
@@ -67,8 +74,7 @@ impl List<'_> {
 
     /// Writes a cursor: base64url over JSON.
     pub(super) fn write(&self, cursor: &Cursor) -> Result<String, ResourceError> {
-        let bare = json!({ "at": cursor.place, "back": cursor.backwards, "with": cursor.inclusive });
-        let code = self.mac(bare.to_string().as_bytes())?.finalize().into_bytes();
+        let code = self.mac(cursor.bare().as_bytes())?.finalize().into_bytes();
         let signed = json!({ "at": cursor.place, "back": cursor.backwards, "with": cursor.inclusive,
                              "mac": URL_SAFE_NO_PAD.encode(code) });
         let text = URL_SAFE_NO_PAD.encode(signed.to_string());
@@ -79,7 +85,7 @@ impl List<'_> {
         Ok(text)
     }
 
-    /// Reads a cursor of this list.
+    /// Reads a cursor of this list: exactly what [`List::write`] wrote.
     pub(super) fn read(&self, text: &str) -> Result<Cursor, ResourceError> {
         self.read_signed(text)?.ok_or_else(|| {
             let message = "is not a cursor of this list; take `next` or `previous` of one of its pages, and give the \
@@ -88,17 +94,19 @@ impl List<'_> {
         })
     }
 
-    fn read_signed(&self, text: &str) -> Result<Option<Cursor>, StoreError> {
+    fn read_signed(&self, text: &str) -> Result<Option<Cursor>, ResourceError> {
         let Some(signed) = parsed(text) else { return Ok(None) };
         let cursor = Cursor {
             place: signed["at"].as_array().cloned().unwrap_or_default(),
             backwards: signed["back"].as_bool().unwrap_or_default(),
             inclusive: signed["with"].as_bool().unwrap_or_default(),
         };
-        let bare = json!({ "at": cursor.place, "back": cursor.backwards, "with": cursor.inclusive });
         let code = signed["mac"].as_str().and_then(|code| URL_SAFE_NO_PAD.decode(code).ok()).unwrap_or_default();
-        let ours = self.mac(bare.to_string().as_bytes())?.verify_slice(&code).is_ok();
-        Ok(Some(cursor).filter(|cursor| ours && cursor.place.len() == self.ordering.len()))
+        let ours = self.mac(cursor.bare().as_bytes())?.verify_slice(&code).is_ok();
+        if !ours || cursor.place.len() != self.ordering.len() || self.write(&cursor)? != text {
+            return Ok(None);
+        }
+        Ok(Some(cursor))
     }
 }
 

@@ -45,14 +45,14 @@ fn of_lists(model: &Model) -> Vec<Parameter> {
         ColumnKind::Integer,
         format!("Rows of the page; {} where it is not given.", limits::LIST_LIMIT),
     );
-    limit.doc.range = Some((1, limits::LIST_LIMIT_MAX));
+    limit.doc.range = Some((1, signed(limits::LIST_LIMIT_MAX)));
     let mut offset = plain(
         Taken::Offset,
         "offset",
         ColumnKind::Integer,
         "Rows to pass over, instead of a cursor. Rows that come in meanwhile move the pages.".to_owned(),
     );
-    offset.doc.range = Some((0, limits::LIST_OFFSET_MAX));
+    offset.doc.range = Some((0, signed(limits::LIST_OFFSET_MAX)));
     let cursor = "`next` or `previous` of another page of the same list.";
     let mut all = vec![limit, plain(Taken::Cursor, "cursor", ColumnKind::Text, cursor.to_owned()), offset];
     let orders: Vec<String> = model
@@ -137,6 +137,10 @@ fn of_column(column: &Column) -> Vec<Parameter> {
                 format!("Rows whose `{}` {means}.", column.name),
             );
             parameter.doc.many = comparison == In;
+            if kind == ColumnKind::Integer && column.bits < 64 {
+                let most = (1_i64 << (column.bits - 1)) - 1;
+                parameter.doc.range = Some((-most - 1, most));
+            }
             if kind == ColumnKind::Text {
                 parameter.doc.choices = column.choices.iter().map(|word| (*word).to_owned()).collect();
             }
@@ -199,8 +203,12 @@ fn take(model: &Model, parameter: &Parameter, text: &str, query: &mut ListQuery)
         Taken::Limit => query.limit = number(&parameter.doc, text)?,
         Taken::Offset => query.offset = Some(number(&parameter.doc, text)?),
         Taken::Cursor => {
+            if text.is_empty() {
+                // As a client sends it that keeps `next` in a variable and is at the beginning.
+                return Ok(());
+            }
             let url_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-            if text.is_empty() || text.len() > limits::LIST_CURSOR_CHARS || !text.bytes().all(url_safe) {
+            if text.len() > limits::LIST_CURSOR_CHARS || !text.bytes().all(url_safe) {
                 return Err(problem(codes::BAD_CURSOR, "is not a cursor; take `next` or `previous` of a page".into()));
             }
             query.cursor = Some(text.to_owned());
@@ -263,14 +271,18 @@ fn truth(name: &str, text: &str) -> Result<bool, FieldProblem> {
     }
 }
 
+fn signed(bound: u64) -> i64 {
+    i64::try_from(bound).unwrap_or(i64::MAX)
+}
+
 fn number(doc: &ParameterDoc, text: &str) -> Result<u64, FieldProblem> {
-    let (least, most) = doc.range.unwrap_or((0, u64::MAX));
+    let (least, most) = doc.range.unwrap_or((0, i64::MAX));
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         let message = format!("must be a whole number from {least} to {most}");
         return Err(FieldProblem::new(&*doc.name, codes::WRONG_TYPE, message));
     }
-    match text.parse() {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
+    match text.parse::<i64>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number.unsigned_abs()),
         _ => Err(FieldProblem::new(&*doc.name, codes::OUT_OF_RANGE, format!("must be from {least} to {most}"))),
     }
 }

@@ -137,7 +137,7 @@ pub struct ParameterDoc {
     /// The words that it takes, where it takes no others.
     pub choices: Vec<String>,
     /// The least and the greatest number that it takes.
-    pub range: Option<(u64, u64)>,
+    pub range: Option<(i64, i64)>,
     /// What it does.
     pub doc: String,
 }

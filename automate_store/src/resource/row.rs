@@ -23,7 +23,8 @@ impl Row {
     }
 
     /// The row as somebody sees it: without hidden columns, and null in those that need a
-    /// permission which they lack.
+    /// permission which they lack. That they saw the others is not audited here; where a model has
+    /// such columns, use [`Resources::show_in`](super::Resources::show_in).
     #[must_use]
     pub fn shown(&self, model: &Model, principal: &Principal) -> Map<String, Value> {
         let show = |(name, value): (&String, &Value)| match model.column(name) {

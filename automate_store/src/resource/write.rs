@@ -40,7 +40,7 @@ impl Resources {
         self.run(move |resources| async move {
             let txn = resources.db.begin().await?;
             let row = resources.create_in(&txn, model, &writer, &*hooks, fields).await?;
-            let row = resources.shown(&txn, model, &writer, row).await?;
+            let row = resources.show_in(&txn, model, &writer, row).await?;
             txn.commit().await.map_err(store_error)?;
             Ok(row)
         })
@@ -66,7 +66,7 @@ impl Resources {
         self.run(move |resources| async move {
             let txn = resources.db.begin().await?;
             let row = resources.update_in(&txn, model, &writer, &*hooks, id, fields, expected).await?;
-            let row = resources.shown(&txn, model, &writer, row).await?;
+            let row = resources.show_in(&txn, model, &writer, row).await?;
             txn.commit().await.map_err(store_error)?;
             Ok(row)
         })
@@ -265,8 +265,12 @@ impl Resources {
         Ok(self.audit.append(txn, entry).await?)
     }
 
-    /// A row as the writer sees it; seeing what takes a permission is audited in the same transaction.
-    async fn shown(
+    /// A row of one of the `…_in` methods as the caller sees it; seeing what takes a permission is
+    /// audited in the same transaction. [`Row::shown`] does not audit.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn show_in(
         &self,
         txn: &DatabaseTransaction,
         model: &'static Model,

@@ -7,7 +7,6 @@ use automate_core::ids::TenantId;
 use automate_core::store::StoreError;
 use automate_store::audit::AuditLog;
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use serde_json::json;
 
 use super::bed::{Bed, entry, key};

@@ -4,7 +4,6 @@ use automate_core::ids::TenantId;
 use automate_store::audit::{AuditLog, AuditTrouble};
 use automate_store::db::Backend;
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 
 use super::bed::{Bed, entry, key};
 

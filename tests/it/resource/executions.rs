@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use automate_core::ids::new_v7;
 use automate_store::resource::{Expansion, ListQuery, Model, Selection};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -1,21 +1,15 @@
 //! Filters and searches.
 
-use automate_store::resource::{Comparison, ListQuery, parameters, selection_parameters};
+use automate_store::resource::{Comparison, ListQuery, no_hooks, parameters, selection_parameters};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::resource::bed::{BOOKS, Bed, SHELVES, id_of, pairs, problems};
+use super::bed::{BOOKS, Bed, SHELVES, id_of, map, of, pairs, problems};
 
 /// Three books that differ in everything; the third has null wherever it may.
 async fn three(bed: &Bed) -> Vec<String> {
-    let shelf = bed.resources.create(
-        &SHELVES,
-        &bed.ours,
-        &automate_store::resource::no_hooks(),
-        crate::resource::bed::map(json!({ "name": "North" })),
-    );
-    let shelf = shelf.await.unwrap().fields["id"].clone();
+    let fields = map(json!({ "name": "North" }));
+    let shelf = bed.resources.create(&SHELVES, &bed.ours, &no_hooks(), fields).await.unwrap().fields["id"].clone();
     let mut ids = Vec::new();
     for fields in [
         json!({ "title": "Anna", "slug": "anna", "genre": "novel", "pages": 100, "size": 9_007_199_254_740_993_i64,
@@ -135,11 +129,11 @@ both_databases! {
         bed.execute("UPDATE books SET code = 'x' WHERE slug = 'bertha'").await;
         let query = ListQuery::default().filter("code", Comparison::Equal, vec![json!("x")]);
         let page = bed.resources.list(&BOOKS, &bed.ours, &query).await.unwrap();
-        assert_eq!(crate::resource::bed::of(&page, "slug"), ["bertha"]);
+        assert_eq!(of(&page, "slug"), ["bertha"]);
         let none = ListQuery::default().filter("slug", Comparison::In, Vec::new());
         assert!(bed.resources.list(&BOOKS, &bed.ours, &none).await.unwrap().results.is_empty());
         let null = ListQuery::default().filter("genre", Comparison::Equal, vec![Value::Null]);
-        assert_eq!(crate::resource::bed::of(&bed.resources.list(&BOOKS, &bed.ours, &null).await.unwrap(), "slug"), ["capek"]);
+        assert_eq!(of(&bed.resources.list(&BOOKS, &bed.ours, &null).await.unwrap(), "slug"), ["capek"]);
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use automate_store::resource::{ResourceError, ResourceHooks, Row, Writer};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use serde_json::{Map, Value, json};
 

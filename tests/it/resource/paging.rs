@@ -2,7 +2,6 @@
 
 use automate_store::resource::{ListQuery, ResourceError, Resources};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};

@@ -4,10 +4,9 @@ use automate_core::ids::TenantId;
 use automate_store::audit::AuditLog;
 use automate_store::resource::{ListQuery, ResourceError, Resources, Selection, no_hooks};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::resource::bed::{BOOKS, Bed, FULL_SHELVES, SHELVES, id_of, key, map, of, pairs, problems, somebody};
+use super::bed::{BOOKS, Bed, FULL_SHELVES, SHELVES, id_of, key, map, of, pairs, problems, somebody, superuser};
 
 const BODY: &str = "library.read_body";
 
@@ -161,7 +160,7 @@ both_databases! {
     async fn a_superusers_view_of_another_tenant_is_in_that_tenants_log(test: TestDatabase) {
         let bed = Bed::new(&test).await;
         let id = id_of(&bed.book(json!({ "body": "the text" })).await);
-        let mut root = crate::resource::bed::superuser();
+        let mut root = superuser();
         root.principal.tenant = bed.ours.principal.tenant;
         bed.resources.get(&BOOKS, &root, id, &Selection::default()).await.unwrap();
         assert_eq!(bed.entries().await.last().unwrap().0, "book.view");

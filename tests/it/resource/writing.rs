@@ -2,10 +2,9 @@
 
 use automate_store::resource::{ResourceError, Selection, no_hooks};
 use automate_tests::both_databases;
-use automate_tests::postgres::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::resource::bed::{BOOKS, Bed, id_of, map, problems};
+use super::bed::{BOOKS, Bed, id_of, map, of, problems};
 
 both_databases! {
     async fn a_row_is_made_changed_and_deleted_and_the_log_says_what_changed(test: TestDatabase) {
@@ -132,14 +131,10 @@ both_databases! {
 
     async fn every_fault_of_an_input_is_told_and_nothing_of_it_is_stored(test: TestDatabase) {
         let bed = Bed::new(&test).await;
-        let made = bed.resources.create(
-            &BOOKS,
-            &bed.ours,
-            &no_hooks(),
-            map(json!({ "titel": "x", "genre": "nowel", "pages": "7", "row_version": 1 })),
-        );
+        let fields = map(json!({ "titel": "x", "genre": "nowel", "pages": "7", "row_version": 1 }));
+        let made = bed.resources.create(&BOOKS, &bed.ours, &no_hooks(), fields).await;
         assert_eq!(
-            problems(made.await),
+            problems(made),
             ["titel UNKNOWN_FIELD", "genre NOT_A_CHOICE", "pages WRONG_TYPE", "row_version READ_ONLY", "title REQUIRED",
              "slug REQUIRED"]
         );
@@ -269,9 +264,9 @@ both_databases! {
             }).await
         };
         assert!(matches!(change("never", true).await, Err(ResourceError::Refused(_))));
-        assert_eq!(crate::resource::bed::of(&bed.list(&[]).await, "title"), ["A book", "A book"]);
+        assert_eq!(of(&bed.list(&[]).await, "title"), ["A book", "A book"]);
         change("both", false).await.unwrap();
-        assert_eq!(crate::resource::bed::of(&bed.list(&[]).await, "title"), ["both", "both"]);
+        assert_eq!(of(&bed.list(&[]).await, "title"), ["both", "both"]);
         assert!(bed.resources.audit().verify(None).await.unwrap().findings.is_empty());
     }
 }

@@ -79,6 +79,10 @@ fn tag_of(text: &str) -> Option<Tag> {
     if text == "*" {
         return Some(Tag { star: true, weak: false, value: String::new() });
     }
+    // A version without its quotes is what many clients make of a tag, and can mean nothing else.
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Tag { star: false, weak: false, value: text.to_owned() });
+    }
     let (weak, text) = text.strip_prefix("W/").map_or((false, text), |rest| (true, rest));
     let value = text.strip_prefix('"')?.strip_suffix('"')?;
     let plain = value.bytes().all(|b| b == 0x21 || (0x23..=0x7e).contains(&b));
@@ -116,7 +120,8 @@ mod tests {
         assert_eq!(if_match("\"3\", \"4.9f\""), Ok(Some(IfMatch::Versions(vec![3, 4]))));
         assert_eq!(if_match("W/\"3\""), Ok(Some(IfMatch::Versions(vec![]))), "weak tags match nothing");
         assert_eq!(if_match("\"x\""), Ok(Some(IfMatch::Versions(vec![]))));
-        for wrong in ["3", "\"3", "", "3\"", "\"a b\""] {
+        assert_eq!(if_match("3"), Ok(Some(IfMatch::Versions(vec![3]))), "the quotes were lost on the way");
+        for wrong in ["\"3", "", "3\"", "\"a b\""] {
             assert_eq!(if_match(wrong), Err(400), "{wrong}");
         }
     }

@@ -154,16 +154,12 @@ pub(super) fn parameter(model: &Model, doc: ParameterDoc) -> Parameter {
     let mut object = kind_schema(doc.kind, false);
     match doc.kind {
         ColumnKind::Integer => {
-            let (least, most) = match (doc.range, column) {
-                (Some((least, most)), _) => (number(least), number(most)),
-                (None, Some(column)) => range(column.bits),
-                (None, None) => range(64),
-            };
+            let (least, most) = doc.range.unwrap_or_else(|| range(64));
             object = object.minimum(Some(least)).maximum(Some(most));
         }
         ColumnKind::Double => object = object.minimum(Some(f64::MIN)).maximum(Some(f64::MAX)),
         ColumnKind::Text if doc.name == "cursor" => {
-            let pattern = format!("^[A-Za-z0-9_-]{{1,{}}}$", limits::LIST_CURSOR_CHARS);
+            let pattern = format!("^[A-Za-z0-9_-]{{0,{}}}$", limits::LIST_CURSOR_CHARS);
             object = object.pattern(Some(pattern));
         }
         ColumnKind::Text if doc.choices.is_empty() => {
@@ -200,8 +196,4 @@ const NAME: &str = "^[^\\s\\u0000-\\u001f\\u007f-\\u00a0\\u00ad]([^\\u0000-\\u00
 fn range(bits: u32) -> (i64, i64) {
     let most = if bits < 64 { (1_i64 << (bits - 1)) - 1 } else { i64::MAX };
     (-most - 1, most)
-}
-
-fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -5,6 +5,8 @@ use utoipa::openapi::schema::{AdditionalProperties, Array, ArrayItems, Schema, S
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::tidy::tidy;
+
 /// The shape of JSON.
 #[derive(Clone, PartialEq)]
 pub struct Shape {
@@ -27,7 +29,8 @@ impl Shape {
     pub fn of<T: ToSchema>() -> Self {
         let mut parts = Vec::new();
         T::schemas(&mut parts);
-        let schema = <T as PartialSchema>::schema();
+        let parts = parts.into_iter().map(|(name, schema)| (name, tidy(schema))).collect();
+        let schema = tidy(<T as PartialSchema>::schema());
         // Primitives and their like have a name that says nothing.
         let name = matches!(schema, RefOr::T(Schema::Object(ref object)) if !object.properties.is_empty())
             .then(|| T::name().into_owned());

@@ -11,13 +11,14 @@ use crate::v1::base::{Answer, Content as Body, Operation, Shape};
 
 /// Problems: the status, the name among the components, the code that is most common, and what it
 /// means.
-const PROBLEMS: [(u16, &str, &str, &str); 16] = [
+const PROBLEMS: [(u16, &str, &str, &str); 17] = [
     (400, "BadRequest", "INVALID_PARAMETER", "The request is not what the interface takes."),
     (401, "Unauthenticated", "UNAUTHENTICATED", "There is no valid token or session."),
     (403, "Forbidden", "PERMISSION_REQUIRED", "The caller lacks the scope or permission that the answer names."),
     (404, "NotFound", "NOT_FOUND", "There is nothing of that name, or nothing that the caller may know of."),
     (408, "BodyTimeout", "BODY_TIMEOUT", "The body did not arrive in time."),
     (409, "Conflict", "CONFLICT", "It contradicts what is stored, or a request with the same key is under way."),
+    (410, "Gone", "LINK_EXPIRED", "What was to be used once has been used, or its time is over."),
     (412, "Changed", "CHANGED", "The row has changed since it was read; `ETag` has what it is now."),
     (413, "TooLarge", "PAYLOAD_TOO_LARGE", "The body is too large."),
     (415, "NotJson", "UNSUPPORTED_MEDIA_TYPE", "The body is not JSON, or not said to be."),
@@ -111,14 +112,19 @@ fn success(operation: &Operation, answer: &Answer) -> Response {
             let content = Content::builder().schema(Some(shape.reference())).example(Some(shape.example())).build();
             response = response.content("application/json", content);
         }
-        // What the data of each event is; the stream itself is text.
+        // The schema is that of each event, as a client takes the stream apart.
         Body::Events(shape) => {
-            let text = Object::builder()
-                .schema_type(Type::String)
-                .description(Some("Server-sent events; the data of each is JSON."))
+            let text = |what: &str| Object::builder().schema_type(Type::String).description(Some(what.to_owned()));
+            let data = text("What happened, as JSON.")
                 .content_media_type("application/json")
                 .content_schema(Some(shape.reference()));
-            response = response.content("text/event-stream", Content::new(Some(Schema::Object(text.build()))));
+            let event = Object::builder()
+                .schema_type(Type::Object)
+                .description(Some("A server-sent event."))
+                .property("id", Schema::Object(text("To go on after it, see `Last-Event-ID`.").build()))
+                .property("event", Schema::Object(text("What kind of thing happened.").build()))
+                .property("data", Schema::Object(data.build()));
+            response = response.content("text/event-stream", Content::new(Some(Schema::Object(event.build()))));
         }
         Body::Bytes(media_type) => {
             let bytes = Schema::Object(Object::builder().schema_type(Type::String).build());

@@ -49,7 +49,7 @@ pub(super) fn shared() -> Components {
             header(
                 "If-Match",
                 "The `ETag` of the row as you read it; where the row has changed since, nothing is done.",
-                Object::builder().schema_type(Type::String).pattern(Some("^(\\*|\"[0-9]{1,9}\")$")),
+                Object::builder().schema_type(Type::String).pattern(Some("^(\\*|[0-9]{1,9}|\"[0-9]{1,9}\")$")),
             ),
         )
         .parameter(
@@ -57,7 +57,7 @@ pub(super) fn shared() -> Components {
             header(
                 "If-None-Match",
                 "The `ETag` of what you have; where it is still right, the answer is 304 without a body.",
-                Object::builder().schema_type(Type::String).pattern(Some("^\"[0-9a-fx.]{1,40}\"$")),
+                Object::builder().schema_type(Type::String).pattern(Some("^([0-9]{1,9}|\"[0-9a-fx.]{1,40}\")$")),
             ),
         )
         .parameter(
@@ -65,7 +65,7 @@ pub(super) fn shared() -> Components {
             header(
                 "Last-Event-ID",
                 "The id of the last event that you have; the stream goes on after it.",
-                Object::builder().schema_type(Type::String).max_length(Some(200)).pattern(Some("^[!-~]*$")),
+                Object::builder().schema_type(Type::String).max_length(Some(200)),
             ),
         );
     for (name, response) in answers::shared() {

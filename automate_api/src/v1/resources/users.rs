@@ -13,13 +13,14 @@ use automate_store::resource::{Model, Selection};
 use http::StatusCode;
 use sea_orm::DatabaseTransaction;
 use serde_json::{Map, Value};
+use utoipa::openapi::schema::{Array, KnownFormat, Object, Schema, SchemaFormat, Type};
 use uuid::Uuid;
 
 use super::changing::{change, must_be_as_read, row_shape};
 use super::giving::{check_known, giver};
 use crate::Problem;
 use crate::v1::PREFIX;
-use crate::v1::base::{Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply};
+use crate::v1::base::{Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply, Shape};
 use bodies::{NewUserBody, PasswordBody, UserPatch};
 
 /// People who log in.
@@ -107,7 +108,9 @@ impl BaseReadOnlyViewSet for Users {
 }
 
 fn faces() -> Faces {
-    Faces::columns().adds::<Vec<Uuid>>("groups").adds::<Vec<String>>("permissions")
+    let id = Object::builder().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    let groups = Schema::Array(Array::new(Schema::Object(id.build())));
+    Faces::columns().adds_shape("groups", Shape::inline(groups)).adds::<Vec<String>>("permissions")
 }
 
 /// A user as the caller sees them within a transaction.
