@@ -18,6 +18,7 @@ mod operating;
 mod outbox;
 mod readme;
 mod resource;
+mod rest;
 mod secrets;
 mod serving;
 mod store;
