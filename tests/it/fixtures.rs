@@ -11,7 +11,9 @@ const PASSWORD: &str = "correct horse battery";
 /// An installation with a person and a workflow of two versions.
 fn origin() -> Project {
     let project = Project::embedded();
-    let _ = project.run_with_stdin(&["createsuperuser", "--email", "ada@example.org", "--password-stdin"], PASSWORD).exits(0);
+    let _ = project
+        .run_with_stdin(&["createsuperuser", "--email", "ada@example.org", "--password-stdin"], PASSWORD)
+        .exits(0);
     project.write("hello.yaml", HELLO);
     let _ = project.run(&["workflow", "import", "hello.yaml", "--publish"]).exits(0);
     project.write("hello.yaml", &HELLO.replace("x: 1", "x: 2"));

@@ -19,6 +19,7 @@ mod outbox;
 mod readme;
 mod resource;
 mod rest;
+mod rest_people;
 mod secrets;
 mod serving;
 mod store;

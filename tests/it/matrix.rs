@@ -62,7 +62,12 @@ fn entries() -> Vec<Entry> {
     let missing: Vec<String> =
         known.iter().filter(|l| !lines.iter().any(|(own, _)| own == l)).map(|l| format!("{l} | ?")).collect();
     let gone: Vec<&str> = lines.iter().map(|(l, _)| *l).filter(|l| !known.contains(*l)).collect();
-    assert!(missing.is_empty() && gone.is_empty(), "without an entry:\n{}\nno more:\n{}", missing.join("\n"), gone.join("\n"));
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "without an entry:\n{}\nno more:\n{}",
+        missing.join("\n"),
+        gone.join("\n")
+    );
     operations
         .into_iter()
         .map(|operation| {

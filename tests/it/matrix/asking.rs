@@ -178,10 +178,23 @@ impl Site {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let mut rows = BTreeMap::from([("tenants".to_owned(), tenant.id.to_string()), ("secrets".to_owned(), "THEIRS".to_owned())]);
+        let mut rows = BTreeMap::from([
+            ("tenants".to_owned(), tenant.id.to_string()),
+            ("secrets".to_owned(), "THEIRS".to_owned()),
+        ]);
         let lists = [
-            "workflows", "executions", "events", "triggers", "webhooks", "outbox", "connections", "groups", "tokens",
-            "users", "audit", "bulk-operations",
+            "workflows",
+            "executions",
+            "events",
+            "triggers",
+            "webhooks",
+            "outbox",
+            "connections",
+            "groups",
+            "tokens",
+            "users",
+            "audit",
+            "bulk-operations",
         ];
         for list in lists {
             let answer = self.ask("GET", &format!("/api/v1/{list}"), Some(&token), None);

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::site::Site;
 
 const WORK: &str = "workflow: work\non: [{ manual: true }]\nsteps:\n  - { id: a, uses: idem.do, with: { value: { n: \"{{ inputs.n }}\" } } }\n  - { id: b, set: { x: 1 } }\noutput: \"{{ steps.a.output }}\"";
-const FAILS: &str = "workflow: fails\non: [{ manual: true }]\nsteps:\n  - { id: a, uses: idem.do, with: { fail: FORBIDDEN } }";
+const FAILS: &str =
+    "workflow: fails\non: [{ manual: true }]\nsteps:\n  - { id: a, uses: idem.do, with: { fail: FORBIDDEN } }";
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()

@@ -11,7 +11,10 @@ use super::site::{OTHER, Site, TENANT};
 /// Dead letters of an embedder's own kind.
 async fn dead(site: &Site, tenant: TenantId, code: &str, count: usize) -> Vec<OutboxId> {
     let items: Vec<NewOutboxItem> = (0..count)
-        .map(|n| NewOutboxItem { tenant_id: tenant, ..NewOutboxItem::new("mail", n.to_string(), json!({ "to": "ada" })) })
+        .map(|n| NewOutboxItem {
+            tenant_id: tenant,
+            ..NewOutboxItem::new("mail", n.to_string(), json!({ "to": "ada" }))
+        })
         .collect();
     site.engine.ports().store.enqueue_all(&items).await.unwrap();
     let ids: Vec<OutboxId> = items.iter().map(|item| item.id).collect();

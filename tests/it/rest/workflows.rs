@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use super::site::{Site, faults};
 
 const FIRST: &str = "workflow: orders\ntitle: Orders\non: [{ manual: true }]\nsteps:\n  - { id: see, set: { x: 1 } }\n";
-const SECOND: &str =
-    "workflow: orders\ntitle: Orders\non: [{ manual: true }]\nsteps:\n  - { id: see, set: { x: 2 } }\n  - { id: tell, fail: no }\n";
+const SECOND: &str = "workflow: orders\ntitle: Orders\non: [{ manual: true }]\nsteps:\n  - { id: see, set: { x: 2 } }\n  - { id: tell, fail: no }\n";
 
 fn source(text: &str) -> Value {
     json!({ "source": text })
