@@ -65,9 +65,9 @@ both_databases! {
             let bad = [
                 ("{\"model\": \"x.y\", \"fields\": {}}", "there is no such model"),
                 ("{\"model\": \"people.user\"}", "`fields` is missing"),
-                ("{\"model\": \"people.user\", \"fields\": {\"id\": 7}}", "does not fit"),
-                ("{\"model\": \"people.user\", \"fields\": {\"rank\": 7}}", "there is no field"),
-                ("{\"model\": \"people.user\", \"fields\": {\"id\": null}}", "cannot be null"),
+                ("{\"model\": \"workflows.trigger\", \"fields\": {\"id\": 7}}", "does not fit"),
+                ("{\"model\": \"workflows.trigger\", \"fields\": {\"rank\": 7}}", "there is no field"),
+                ("{\"model\": \"workflows.trigger\", \"fields\": {\"id\": null}}", "cannot be null"),
             ];
             for (row, told) in bad {
                 let mut rows = good.clone();

@@ -168,7 +168,11 @@ both_databases! {
             let (operation, access) = (&entry.operation, &entry.operation.access);
             let scopes: Vec<String> = access.scope.iter().cloned().collect();
             let scopes = if scopes.is_empty() { vec!["stats:read".to_owned()] } else { scopes };
-            let permissions: Vec<String> = access.permission.iter().cloned().collect();
+            let mut permissions: Vec<String> = access.permission.iter().cloned().collect();
+            if operation.path == "/bulk-operations" || operation.path == "/bulk-operations/preview" {
+                // Whoever may not cancel one execution may not cancel many; the example cancels.
+                permissions.push("execution.cancel".to_owned());
+            }
             let token = site.token(None, &permissions, &scopes, access.superuser).await;
             let answer = ask(&site, Some(&token), operation, NO_ROW);
             let about_oneself = operation.path.starts_with("/session");

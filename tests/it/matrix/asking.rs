@@ -71,7 +71,8 @@ impl Site {
             ("AUTOMATE_API__FAILURES_PER_MINUTE", most),
         ];
         let mut process = Process::new(&project, "serve", &["serve", "--bind", "127.0.0.1:0"], &env);
-        let address = process.start().await;
+        process.start().await;
+        let address = process.address();
         let again = db.open_again().await;
         let keys = MasterKeys::new(MasterKey::generate());
         // The server signs the log with a key of its own; this one only appends.
@@ -145,7 +146,12 @@ impl Site {
     pub(super) fn get(&self, token: &str, target: &str, operation: &Operation) -> Option<Answer> {
         (operation.method == "GET").then(|| {
             let answer = self.ask("GET", target, Some(token), None);
-            Answer { head: String::new(), ..answer }
+            let mut json = answer.json();
+            if let Some(fields) = json.as_object_mut() {
+                // When it was asked.
+                fields.remove("at");
+            }
+            Answer { head: String::new(), body: json.to_string(), ..answer }
         })
     }
 
@@ -169,7 +175,7 @@ impl Site {
         post("/groups", json!({ "name": "on call", "description": "", "permissions": [] }));
         post("/tokens", json!({ "name": "deploy", "scopes": ["workflows:read"] }));
         let selection = json!({ "workflow": "theirs", "statuses": ["failed"] });
-        post("/bulk-operations", json!({ "operation": "cancel", "selection": selection }));
+        post("/bulk-operations", json!({ "operation": "retry", "selection": selection }));
         // Triggers are looked up anew within a second.
         for _ in 0..100 {
             let answer = self.ask("POST", "/hooks/theirs/theirs", None, Some(&json!({ "n": 1 })));

@@ -72,7 +72,7 @@ both_databases! {
             let refused = act(&site, id, "signal", &bad).await;
             assert_eq!(refused.status, 422, "{bad}: {refused:?}");
         }
-        let send = || act(&site, id, "signal", &json!({ "name": "approved", "payload": { "by": "Ada" }, "dedupe_key": "d" }));
+        let send = || async { act(&site, id, "signal", &json!({ "name": "approved", "payload": { "by": "Ada" }, "dedupe_key": "d" })).await };
         let sent = send().await;
         assert_eq!((sent.status, &sent.json()["duplicate"]), (202, &json!(false)));
         assert_eq!(ended(&site.engine, id).await.output.as_deref(), Some("\"Ada\""));
