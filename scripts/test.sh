@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The project's whole test run, the same for people and for CI: installs what is missing and runs
-# every test, on SQLite and on a private PostgreSQL.
+# every test, on SQLite, on a private PostgreSQL and against an OpenBao.
 #
 #   scripts/test.sh            everything
 #   scripts/test.sh FILTER…    only tests whose names match, as `cargo test` takes them
@@ -13,6 +13,18 @@ step "PostgreSQL"
 # Only installed here: the tests start a cluster of their own when they need it, share it, and it
 # stops by itself when no test has used it for two minutes.
 scripts/postgres.sh install
+
+step "tools of the API tests"
+scripts/api-tools.sh install
+
+step "OpenBao"
+scripts/openbao.sh install
+# A test that needs it must not pass without it here.
+export AUTOMATE_TEST_REQUIRE_OPENBAO=1
+
+step "identity provider"
+scripts/identity-provider.sh install
+export AUTOMATE_TEST_REQUIRE_OIDC=1
 
 step "build"
 cargo build --workspace --all-targets --locked

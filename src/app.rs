@@ -5,19 +5,32 @@ mod connections;
 mod database;
 mod error;
 mod parts;
+mod people;
+mod rest;
+mod secrets;
 
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use automate_api::v1::base::{BaseApiView, IntoView, Views};
+use automate_api::v1::{Authenticator, Services, system_views};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::Connector;
+use automate_connectors::provider::{Budget, Provider, ProviderRegistry};
 use automate_core::actions::Catalog;
+use automate_core::config::{Config, ProviderConfig};
 use automate_core::document::{Diagnostic, Document, Severity};
 use automate_core::expr::{Expressions, FilterRegistry, FilterSpec};
 use automate_core::outbox::{EXECUTION_KIND, OutboxHandler};
 use automate_core::registry::{LoadReport, Loaded};
 use automate_core::secrets::SecretsBackend;
 use automate_core::signals::Signal;
+use automate_core::store::StoreError;
+use automate_store::db::Database;
 
 pub use build::Role;
 pub(crate) use build::{environment, init_telemetry, install_crypto};
@@ -25,6 +38,7 @@ pub(crate) use database::{connect, pending_migrations};
 pub use error::AppError;
 pub use parts::Parts;
 
+type Prepare = Arc<dyn Fn(Database) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> + Send + Sync>;
 type Receive = Arc<dyn Fn(&Signal) + Send + Sync>;
 
 /// A receiver of signals, as given to [`App::receiver`].
@@ -42,10 +56,16 @@ struct Receiver {
 #[derive(Clone, Default)]
 pub struct App {
     connectors: Vec<Arc<dyn Connector>>,
+    providers: Vec<Arc<dyn Provider>>,
+    budget: Option<Arc<dyn Budget>>,
     backends: Vec<Arc<dyn SecretsBackend>>,
     handlers: Vec<Arc<dyn OutboxHandler>>,
     receivers: Vec<Receiver>,
     filters: Vec<FilterSpec>,
+    views: Views,
+    services: Services,
+    authenticator: Option<Arc<dyn Authenticator>>,
+    preparations: Vec<Prepare>,
     /// Made once: compiled expressions refer to it for as long as the process lives.
     expressions: Arc<OnceLock<Expressions>>,
 }
@@ -61,6 +81,21 @@ impl App {
     #[must_use]
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connectors.push(Arc::new(connector));
+        self
+    }
+
+    /// Adds a provider of language models. Its key can be named by steps, and is a `kind` of
+    /// `[providers.NAME]`.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider) -> Self {
+        self.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// Takes the place of the budget that calls of language models are charged to.
+    #[must_use]
+    pub fn budget(mut self, budget: impl Budget) -> Self {
+        self.budget = Some(Arc::new(budget));
         self
     }
 
@@ -99,6 +134,53 @@ impl App {
         self
     }
 
+    /// Adds a resource to the REST API: any of `BaseModelViewSet`, `BaseReadOnlyViewSet`, `BaseViewSet`
+    /// and `BaseApiView`.
+    #[must_use]
+    pub fn viewset<Kind>(mut self, viewset: impl IntoView<Kind>) -> Self {
+        self.views = self.views.with(viewset);
+        self
+    }
+
+    /// Adds addresses with operations of their own to the REST API.
+    #[must_use]
+    pub fn view(self, view: impl BaseApiView) -> Self {
+        self.viewset(view)
+    }
+
+    /// Adds something that the app's own operations work with; they find it by its type:
+    /// `call.api.service::<S>()`.
+    #[must_use]
+    pub fn service<S: Any + Send + Sync>(mut self, service: Arc<S>) -> Self {
+        self.services = self.services.with(service);
+        self
+    }
+
+    /// Takes the place of what finds out who sends a request to the REST API.
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// Adds work on the database that is done whenever it is opened, before anything else: an
+    /// application's own migrations. It must be able to find its work done.
+    #[must_use]
+    pub fn prepare<P, F>(mut self, prepare: P) -> Self
+    where
+        P: Fn(Database) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        self.preparations.push(Arc::new(move |database| Box::pin(prepare(database))));
+        self
+    }
+
+    /// What the REST API consists of: the system's own resources, and the app's.
+    #[must_use]
+    pub fn views(&self) -> Views {
+        system_views().and(self.views.clone())
+    }
+
     /// Runs the command line over the app, with the arguments of the process.
     #[must_use]
     pub fn run(self) -> ExitCode {
@@ -117,9 +199,21 @@ impl App {
     /// What was loaded, from where, and what was refused and why.
     #[must_use]
     pub fn load_report(&self) -> LoadReport {
+        self.load_report_of(&BTreeMap::new())
+    }
+
+    /// As [`App::load_report`], with what the configuration adds to it.
+    #[must_use]
+    pub fn load_report_with(&self, config: &Config) -> LoadReport {
+        self.load_report_of(&config.providers)
+    }
+
+    fn load_report_of(&self, providers: &BTreeMap<String, ProviderConfig>) -> LoadReport {
         let mut report = self.catalog().load_report().clone();
+        let registry = self.fill_providers(ProviderRegistry::none(), providers);
+        report.entries.extend(registry.load_report().entries.iter().cloned());
         report.entries.extend(self.filters().1.entries);
-        report.entries.extend(build::backends_report(&self.backends));
+        report.entries.extend(secrets::backends_report(&self.backends));
         report.entries.extend(self.receivers_report());
         report.entries.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
         report
@@ -153,6 +247,22 @@ impl App {
             registry.add(connector.clone());
         }
         registry.add_linked();
+        registry
+    }
+
+    /// Kinds first, the app's own before linked ones, then what the configuration names.
+    fn fill_providers(
+        &self,
+        mut registry: ProviderRegistry,
+        configured: &BTreeMap<String, ProviderConfig>,
+    ) -> ProviderRegistry {
+        for provider in &self.providers {
+            registry.add(provider.clone());
+        }
+        registry.add_linked();
+        for (name, config) in configured {
+            registry.configure(name, config);
+        }
         registry
     }
 

@@ -9,6 +9,7 @@ mod gauge;
 mod growth;
 mod latency;
 mod limit;
+mod listing;
 pub(crate) mod load;
 mod noop;
 mod queue;
@@ -93,6 +94,8 @@ pub(crate) enum Scenario {
     C,
     /// (a) again over old executions
     E,
+    /// The list of executions over REST, over old executions
+    L,
 }
 
 /// A count over a time; 0 over none.
@@ -127,7 +130,7 @@ async fn measure(scratch: &Scratch, plan: &Plan) -> Result<Report, BenchError> {
         crate::cli::output::note("(c) enqueue, claim, complete …");
         report.queue = Some(queue::run(&parts.database, &parts.store, plan.items, &mut report.problems).await?);
     }
-    parts.store.close().await;
+    parts.close().await;
     if plan.scenarios.iter().all(|s| *s == Scenario::C) {
         return Ok(report);
     }
@@ -152,6 +155,14 @@ async fn measure(scratch: &Scratch, plan: &Plan) -> Result<Report, BenchError> {
                 crate::cli::output::note(&format!("(e) again over {} old executions …", plan.scale));
                 report.old_executions = growth::fill(server.database(), plan.scale).await?;
                 report.after_growth = Some(flow::run(&server, Shape::AfterGrowth, plan, &mut report.problems).await?);
+            }
+            Scenario::L => {
+                let clients = listing::CLIENTS;
+                crate::cli::output::note(&format!("(l) {clients} clients on the list of {} executions …", plan.scale));
+                if report.old_executions == 0 {
+                    report.old_executions = growth::fill(server.database(), plan.scale).await?;
+                }
+                report.listing = Some(listing::run(&server, plan.time).await?);
             }
             Scenario::C => {}
         }

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod audit;
 mod bench;
 mod completions;
 mod config;
@@ -8,7 +9,9 @@ mod demo;
 mod doctor;
 mod error;
 mod executions;
+mod fixtures;
 mod migrate;
+mod openapi;
 mod outbox;
 pub(crate) mod output;
 mod run;
@@ -16,6 +19,8 @@ mod secrets;
 mod serve;
 mod shape;
 mod timeline;
+mod token;
+mod users;
 mod worker;
 mod workflow;
 
@@ -83,9 +88,27 @@ enum Command {
     /// Stores secrets; values come from stdin and are never printed
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Writes tenants, people, workflows and connections as a fixture, JSON on stdout
+    Dumpdata(fixtures::DumpArgs),
+    /// Loads fixtures: all of it or nothing
+    Loaddata(fixtures::LoadArgs),
+    /// Looks into the audit log and checks that nobody changed it
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Makes a user who may do everything
+    #[command(name = "createsuperuser")]
+    CreateSuperuser(users::CreateSuperuserArgs),
+    /// Gives a user a new password
+    #[command(name = "changepassword")]
+    ChangePassword(users::ChangePasswordArgs),
+    /// Makes, lists and takes back API tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Shows the connectors that are linked in, and their actions
     #[command(subcommand)]
     Connectors(connectors::ConnectorsCommand),
+    /// Prints the OpenAPI document of the REST API; needs no database
+    Openapi(openapi::OpenapiArgs),
     /// Checks the installation and says what to do
     Doctor(doctor::DoctorArgs),
     /// Shows the effective configuration
@@ -181,7 +204,14 @@ async fn perform(context: Context, command: Command) -> Result<(), CliError> {
         Command::Executions(command) => executions::run(context, command).await,
         Command::Outbox(command) => outbox::run(context, command).await,
         Command::Secrets(command) => secrets::run(context, command).await,
+        Command::Dumpdata(args) => fixtures::dump(context, args).await,
+        Command::Loaddata(args) => fixtures::load(context, args).await,
+        Command::Audit(command) => audit::run(context, command).await,
+        Command::CreateSuperuser(args) => users::create(context, args).await,
+        Command::ChangePassword(args) => users::change_password(context, args).await,
+        Command::Token(command) => token::run(context, command).await,
         Command::Connectors(command) => connectors::run(&context, command),
+        Command::Openapi(args) => openapi::run(&context, &args),
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Config(command) => config::run(&context, command),
         Command::Bench(args) => bench::run(context, args).await,

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! and has the whole command line over its own connectors. Whatever a linked crate registers with
-//! [`register_connector!`], [`register_secrets_backend!`], [`register_filter!`], [`macro@filter`] or
-//! [`macro@receiver`] is there without being named.
+//! [`register_connector!`], [`register_provider!`], [`register_secrets_backend!`], [`register_filter!`],
+//! [`macro@filter`] or [`macro@receiver`] is there without being named.
 
 pub mod app;
 mod bench;
@@ -21,7 +21,7 @@ mod wire;
 pub use app::{App, AppError, Parts, Role};
 pub use automate_api as api;
 pub use automate_connectors as connectors;
-pub use automate_connectors::{action, filter, link_plugins, receiver, register_connector};
+pub use automate_connectors::{action, filter, link_plugins, receiver, register_connector, register_provider};
 pub use automate_core as core;
 pub use automate_core::register_filter;
 pub use automate_governance as governance;
@@ -32,11 +32,22 @@ pub use automate_store as store;
 /// What a project that embeds Automate writes against.
 pub mod prelude {
     pub use async_trait::async_trait;
+    pub use automate_api::Problem;
+    pub use automate_api::v1::Authenticator;
+    pub use automate_api::v1::base::{
+        Access, Action, BaseApiView, BaseModelViewSet, BaseReadOnlyViewSet, BaseViewSet, Call, CorsMixin, Faces, Limit,
+        Mixins, Operation, PaginationMixin, Parameter, RateLimitMixin, Reply, TenantFilterMixin, Throttle, ThrottleBy,
+    };
     pub use automate_connectors::base::{
         ActionContext, ActionSpec, Connection, ConnectionField, ConnectionSpec, Connector, ConnectorError, TriggerSpec,
     };
+    pub use automate_connectors::provider::{
+        Budget, BudgetError, Capability, ChatAnswer, ChatRequest, ChatSink, FinishReason, Message, MessageRole,
+        Provider, ProviderContext, Reservation, Spend,
+    };
     pub use automate_connectors::{
         Effect, ErrorCode, LogLevel, TypedAction, action, filter, link_plugins, receiver, register_connector,
+        register_provider,
     };
     pub use automate_core::config::Config;
     pub use automate_core::expr::{FilterArgs, FilterError, FilterSpec};
@@ -47,6 +58,7 @@ pub mod prelude {
     pub use automate_core::signals::Signal;
     pub use automate_core::store::Store;
     pub use automate_governance::register_secrets_backend;
+    pub use automate_store::resource::{Model, ResourceError, ResourceHooks, Resources, Row, Writer};
     pub use serde_json::{Value, json};
 
     pub use crate::{App, AppError, Parts, Role};

@@ -57,6 +57,18 @@ impl Connection {
         self.answer().await
     }
 
+    /// Asks for an address and reads the whole answer.
+    pub(crate) async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
+        self.sent.clear();
+        self.sent.extend_from_slice(format!("GET {path} HTTP/1.1\r\nhost: {}\r\n", self.address).as_bytes());
+        for (name, value) in headers {
+            self.sent.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        self.sent.extend_from_slice(b"\r\n");
+        self.stream.write_all(&self.sent).await?;
+        self.answer().await
+    }
+
     async fn answer(&mut self) -> io::Result<Answer> {
         let mut searched = 0;
         let head_end = loop {

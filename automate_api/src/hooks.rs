@@ -6,10 +6,10 @@
 
 mod address;
 mod answer;
-mod body;
+pub(crate) mod body;
 mod delivery_id;
 mod inbox;
-mod payload;
+pub(crate) mod payload;
 mod verification;
 
 use std::net::SocketAddr;

@@ -5,6 +5,7 @@
 //! the handler in a task of its own so that a client that goes away cannot drop database work,
 //! and puts the security headers on the answer. Errors are [`Problem`]s, always.
 
+pub mod auth;
 mod correlation;
 mod edge;
 mod health;
@@ -17,8 +18,9 @@ mod router;
 mod sampled;
 pub mod server;
 mod state;
+pub mod v1;
 
 pub use correlation::CorrelationId;
 pub use problem::{FieldError, Problem};
-pub use router::router;
+pub use router::{router, router_with};
 pub use state::{ApiSettings, ApiState, MetricsAccess};

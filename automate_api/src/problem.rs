@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use automate_core::policy::PolicyRefusal;
 use automate_core::runtime::IntakeError;
 use automate_core::store::StoreError;
 use axum::body::Body;
@@ -167,7 +168,26 @@ impl From<StoreError> for Problem {
                 "the database does not answer; try again, with the same delivery id",
             )
             .with_retry_after(Duration::from_secs(5)),
-            StoreError::LeaseLost | StoreError::Corrupt(_) | StoreError::Internal(_) => Self::internal(),
+            StoreError::LeaseLost | StoreError::Corrupt(_) | StoreError::Internal(_) => {
+                tracing::error!(%error, "the database did not do it");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<PolicyRefusal> for Problem {
+    /// What the policy says no to may be told: it is the tenant's own.
+    fn from(refusal: PolicyRefusal) -> Self {
+        let status = match (refusal.rule, refusal.retry_after) {
+            ("max_payload_bytes", _) => StatusCode::PAYLOAD_TOO_LARGE,
+            (_, Some(_)) => StatusCode::TOO_MANY_REQUESTS,
+            (_, None) => StatusCode::FORBIDDEN,
+        };
+        let problem = Self::new(status, refusal.code(), refusal.to_string());
+        match refusal.retry_after {
+            Some(after) => problem.with_retry_after(after),
+            None => problem,
         }
     }
 }
@@ -206,6 +226,7 @@ impl From<IntakeError> for Problem {
                 "NOT_RUNNABLE",
                 "the workflow cannot be run as it is stored; nothing was stored",
             ),
+            IntakeError::Refused(refusal) => refusal.into(),
             IntakeError::Store(error) => error.into(),
         }
     }

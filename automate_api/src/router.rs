@@ -10,11 +10,14 @@ use http::StatusCode;
 use crate::state::ApiState;
 use crate::{Problem, edge, health, hooks, metrics};
 
-/// All routes of the HTTP face, with the one layer around them.
-///
-/// The REST resources under `/api/v1`, the admin and the extensions are merged here, above the
-/// fallback, so that they too run inside the layer.
+/// The routes of the HTTP face that need no more than an engine, with the one layer around them.
 pub fn router(state: ApiState) -> Router {
+    router_with(state, [])
+}
+
+/// All routes, with the one layer around them: the REST API of [`v1::router`](crate::v1::router), the
+/// admin and the extensions are given as `more`, so that they too run inside the layer.
+pub fn router_with(state: ApiState, more: impl IntoIterator<Item = Router>) -> Router {
     let requests = Arc::clone(&state.inner.requests);
     let routes = Router::new()
         .route("/hooks/{tenant}/{*path}", post(hooks::receive))
@@ -26,6 +29,7 @@ pub fn router(state: ApiState) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state);
+    let routes = more.into_iter().fold(routes, Router::merge);
     edge::around(routes, requests)
 }
 

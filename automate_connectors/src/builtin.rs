@@ -3,6 +3,7 @@
 mod data;
 mod http;
 mod jmes;
+mod llm;
 mod log;
 mod slack;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub use data::Data;
 pub use http::Http;
+pub use llm::Llm;
 pub use log::Log;
 pub use slack::Slack;
 pub use webhook::Webhook;
@@ -21,6 +23,7 @@ use crate::base::Connector;
 
 crate::register_connector!(Data);
 crate::register_connector!(Http);
+crate::register_connector!(Llm);
 crate::register_connector!(Log);
 crate::register_connector!(Slack);
 crate::register_connector!(Webhook);
@@ -28,5 +31,5 @@ crate::register_connector!(Webhook);
 /// All of them, for a registry that is put together by hand.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn Connector>> {
-    vec![Arc::new(Data), Arc::new(Http), Arc::new(Log), Arc::new(Slack), Arc::new(Webhook)]
+    vec![Arc::new(Data), Arc::new(Http), Arc::new(Llm), Arc::new(Log), Arc::new(Slack), Arc::new(Webhook)]
 }

@@ -1,6 +1,7 @@
 //! Connectors: what a third party's crate plugs into, and the connectors that come with Automate.
 //!
 //! - [`base`]: the [`Connector`] trait, its errors, the [`ActionContext`], the port to HTTP.
+//! - [`provider`]: language models, and what asking them costs.
 //! - [`ConnectorRegistry`]: which connectors there are and how their actions are performed.
 //! - [`verify`]: verification of signed webhooks.
 //! - `builtin` (feature `builtin`): the connectors that come with Automate.
@@ -14,7 +15,9 @@ extern crate self as automate_connectors;
 pub mod base;
 #[cfg(feature = "builtin")]
 pub mod builtin;
+pub mod provider;
 mod registry;
+mod schema;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod verify;
@@ -30,6 +33,7 @@ pub use base::{
     ActionContext, ActionSpec, Connection, ConnectionField, ConnectionResolver, ConnectionSpec, Connector,
     ConnectorError, Health, Polled, Result, TriggerKind, TriggerSpec, TypedAction, WebhookSecrets,
 };
+pub use provider::{Provider, ProviderRegistration, ProviderRegistry};
 pub use registry::{ConnectorRegistry, Registration};
 
 /// The crates that authors' types derive from; named here so that versions agree.

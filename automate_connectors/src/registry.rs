@@ -3,6 +3,7 @@
 
 mod breaker;
 mod entry;
+mod health;
 mod link;
 mod run;
 #[cfg(test)]
@@ -16,12 +17,14 @@ use automate_core::actions::{ActionMeta, Catalog};
 use automate_core::clock::{Clock, SystemClock};
 use automate_core::registry::{LoadReport, Loaded};
 
-pub(crate) use breaker::Breakers;
+pub(crate) use breaker::{Breakers, Circuit};
 use entry::Entry;
+pub(crate) use entry::{NAME_RULE, is_name};
 pub use link::Registration;
 
 use crate::base::http::{HttpClient, NoHttp};
 use crate::base::{ConnectionResolver, Connector, NoConnections, TriggerSpec};
+use crate::provider::ProviderRegistry;
 
 /// The kind of a connector in load reports.
 const KIND: &str = "connector";
@@ -35,6 +38,7 @@ pub struct ConnectorRegistry {
     connections: Arc<dyn ConnectionResolver>,
     breakers: Arc<Breakers>,
     clock: Arc<dyn Clock>,
+    providers: Arc<ProviderRegistry>,
 }
 
 impl ConnectorRegistry {
@@ -48,6 +52,7 @@ impl ConnectorRegistry {
             connections,
             breakers: Arc::new(Breakers::default()),
             clock: Arc::new(SystemClock),
+            providers: Arc::new(ProviderRegistry::none()),
         }
     }
 
@@ -71,6 +76,20 @@ impl ConnectorRegistry {
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// The same, with providers of language models, which actions reach by
+    /// [`ActionContext::providers`](crate::ActionContext::providers).
+    #[must_use]
+    pub fn with_providers(mut self, providers: Arc<ProviderRegistry>) -> Self {
+        self.providers = providers;
+        self
+    }
+
+    /// The providers of language models.
+    #[must_use]
+    pub fn providers(&self) -> &Arc<ProviderRegistry> {
+        &self.providers
     }
 
     /// Adds a connector of the application itself. Where it is refused (its key is taken, a

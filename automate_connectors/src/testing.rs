@@ -14,7 +14,7 @@ mod client;
 mod conformance;
 mod server;
 
-pub use bed::{FixedConnections, RecordingLog, TestBed, call};
+pub use bed::{FixedConnections, FixedSecrets, RecordingLog, TestBed, call};
 pub use client::PlainHttp;
 pub use conformance::Kit;
 pub use server::{Behaviour, MisbehavingServer, Recorded};

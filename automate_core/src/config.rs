@@ -7,10 +7,12 @@
 
 mod allow;
 mod error;
+mod hidden;
 mod key;
 mod layers;
 mod load;
 mod mask;
+mod oidc;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,9 +23,11 @@ use serde_json::Value;
 
 pub use allow::{AllowRule, AllowRuleError};
 pub use error::{ConfigError, ConfigErrors};
+pub use hidden::Hidden;
 pub use key::{Key, keys, reference_table};
 pub use load::{DEFAULT_FILE, Effective, LoadOptions, Loaded, Source};
 pub use mask::{MASK, is_sensitive_name, mask_url};
+pub use oidc::OidcConfig;
 
 /// The effective configuration. Each field is one key of [`keys`].
 #[derive(Debug, Clone, PartialEq)]
@@ -48,10 +52,18 @@ pub struct Config {
     pub history: History,
     /// `log.*`.
     pub log: Log,
+    /// `api.*`.
+    pub api: Api,
     /// `webhooks.*`.
     pub webhooks: Webhooks,
+    /// `sessions.*`.
+    pub sessions: Sessions,
     /// `[connections.NAME]`, by name.
     pub connections: BTreeMap<String, ConnectionConfig>,
+    /// `[providers.NAME]`, by name.
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// `[oidc.NAME]`, by name.
+    pub oidc: BTreeMap<String, OidcConfig>,
 }
 
 /// The HTTP server.
@@ -59,6 +71,8 @@ pub struct Config {
 pub struct Server {
     /// `host:port`; port 0 takes a free one.
     pub bind: String,
+    /// Where browsers find us; empty where nobody said.
+    pub public_url: String,
     /// Bytes of a request's body.
     pub body_limit_bytes: usize,
     /// Threads of the runtime; 0 is one per core.
@@ -123,6 +137,61 @@ pub struct Secrets {
     pub env_prefix: String,
     /// `secrets.cache_seconds`: how long a value is kept in memory; zero asks the backend each time.
     pub cache: Duration,
+    /// `secrets.file_dir`: the folder of the `file` backend; none where empty.
+    pub file_dir: PathBuf,
+    /// `secrets.vault.*`.
+    pub vault: Vault,
+}
+
+/// HashiCorp Vault, or a server that speaks its protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vault {
+    /// Scheme, host and port; empty where there is none.
+    pub address: String,
+    /// The namespace; none where empty.
+    pub namespace: String,
+    /// Where the KV engine, version 2, is mounted.
+    pub mount: String,
+    /// What the paths of secrets begin with; nothing where empty.
+    pub prefix: String,
+    /// The field of a secret's data that is its value.
+    pub field: String,
+    /// How to log in.
+    pub auth: VaultAuth,
+    /// Where the AppRole method is mounted.
+    pub auth_mount: String,
+    /// The token.
+    pub token: Hidden,
+    /// A file with the token; none where empty.
+    pub token_file: PathBuf,
+    /// The role id of AppRole.
+    pub role_id: Hidden,
+    /// The secret id of AppRole.
+    pub secret_id: Hidden,
+    /// A file with the secret id; none where empty.
+    pub secret_id_file: PathBuf,
+    /// Certificates in PEM that are trusted besides the system's; none where empty.
+    pub ca_file: PathBuf,
+}
+
+/// How to log in to Vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VaultAuth {
+    /// With a token.
+    Token,
+    /// With a role id and a secret id.
+    AppRole,
+}
+
+impl VaultAuth {
+    /// The configured word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::AppRole => "approle",
+        }
+    }
 }
 
 /// What templates may see.
@@ -166,11 +235,31 @@ impl LogFormat {
     }
 }
 
+/// How often the REST API may be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// `api.requests_per_minute`: by one token or session.
+    pub requests_per_minute: u32,
+    /// `api.address_requests_per_minute`: from one address.
+    pub address_requests_per_minute: u32,
+    /// `api.failures_per_minute`: with wrong credentials, from one address.
+    pub failures_per_minute: u32,
+}
+
 /// Webhooks that come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhooks {
     /// `webhooks.tolerance_seconds`: how far a signed timestamp may be from now.
     pub tolerance: Duration,
+}
+
+/// How long people stay logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sessions {
+    /// Minutes without a request.
+    pub idle_minutes: u32,
+    /// Hours at all.
+    pub absolute_hours: u32,
 }
 
 /// One named connection: which connector, and its fields. Values that hold `$secret:KEY` are bound
@@ -187,6 +276,25 @@ impl fmt::Debug for ConnectionConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionConfig")
             .field("connector", &self.connector)
+            .field("fields", &self.fields.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// One configured provider of language models: its kind, and its settings. Values that are
+/// `$secret:KEY` are looked up when a model is asked. `Debug` shows the names of the fields only.
+#[derive(Clone, Default, PartialEq)]
+pub struct ProviderConfig {
+    /// The kind of provider, as `openai`; empty where it is the name itself.
+    pub kind: String,
+    /// The other fields, as written.
+    pub fields: BTreeMap<String, Value>,
+}
+
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderConfig")
+            .field("kind", &self.kind)
             .field("fields", &self.fields.keys().collect::<Vec<_>>())
             .finish()
     }
@@ -210,17 +318,41 @@ impl Config {
     fn unset() -> Self {
         Self {
             data_dir: PathBuf::new(),
-            server: Server { bind: String::new(), body_limit_bytes: 0, workers: 0 },
+            server: Server { bind: String::new(), public_url: String::new(), body_limit_bytes: 0, workers: 0 },
             database: Database { url: String::new(), max_connections: 0 },
             worker: Worker { concurrency: 0, drain: Duration::ZERO, queues: Vec::new() },
             outbox: Outbox { lease: Duration::ZERO, reap_interval: Duration::ZERO, max_attempts: 0, max_depth: 0 },
             egress: Egress { allow: Vec::new() },
-            secrets: Secrets { backends: Vec::new(), env_prefix: String::new(), cache: Duration::ZERO },
+            secrets: Secrets {
+                backends: Vec::new(),
+                env_prefix: String::new(),
+                cache: Duration::ZERO,
+                file_dir: PathBuf::new(),
+                vault: Vault {
+                    address: String::new(),
+                    namespace: String::new(),
+                    mount: String::new(),
+                    prefix: String::new(),
+                    field: String::new(),
+                    auth: VaultAuth::Token,
+                    auth_mount: String::new(),
+                    token: Hidden::default(),
+                    token_file: PathBuf::new(),
+                    role_id: Hidden::default(),
+                    secret_id: Hidden::default(),
+                    secret_id_file: PathBuf::new(),
+                    ca_file: PathBuf::new(),
+                },
+            },
             templates: Templates { env_allow: Vec::new() },
             history: History { retention_days: 0 },
             log: Log { format: LogFormat::Text },
+            api: Api { requests_per_minute: 1, address_requests_per_minute: 1, failures_per_minute: 1 },
             webhooks: Webhooks { tolerance: Duration::ZERO },
+            sessions: Sessions { idle_minutes: 0, absolute_hours: 0 },
             connections: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            oidc: BTreeMap::new(),
         }
     }
 

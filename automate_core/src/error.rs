@@ -67,8 +67,12 @@ codes! {
     SecretUnavailable = "SECRET_UNAVAILABLE", retryable: false;
     /// The egress guard refused the address.
     EgressDenied = "EGRESS_DENIED", retryable: false;
+    /// The tenant's policy does not allow it.
+    PolicyDenied = "POLICY_DENIED", retryable: false;
     /// A size or count passed its bound.
     LimitExceeded = "LIMIT_EXCEEDED", retryable: false;
+    /// The tenant's budget does not allow it.
+    BudgetExceeded = "BUDGET_EXCEEDED", retryable: false;
     /// The workflow said so with a `fail` step.
     Failed = "FAILED", retryable: false;
     /// The execution was cancelled.

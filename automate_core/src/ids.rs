@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -65,6 +66,12 @@ id! {
     ExecutionId;
     /// One unit of queued work.
     OutboxId;
+    /// A person's account.
+    UserId;
+    /// A group of users.
+    GroupId;
+    /// An API token.
+    TokenId;
     /// One signal that was sent to an execution.
     SignalId;
     /// One operation over many executions.
@@ -81,4 +88,11 @@ impl TenantId {
 #[expect(clippy::disallowed_methods, reason = "the one source of ids")]
 pub fn new_v7() -> Uuid {
     Uuid::now_v7()
+}
+
+/// The least id that can have been made at an instant: what was made before has a lesser one.
+#[must_use]
+pub fn first_v7_at(instant: DateTime<Utc>) -> Uuid {
+    let milliseconds = u128::try_from(instant.timestamp_millis()).unwrap_or(0) & 0xffff_ffff_ffff;
+    Uuid::from_u128(milliseconds << 80)
 }

@@ -7,7 +7,9 @@
 //!
 //! Start reading at [`engine`], then [`runtime`].
 
+pub mod access;
 pub mod actions;
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod document;
@@ -18,6 +20,8 @@ pub mod expr;
 pub mod ids;
 pub mod limits;
 pub mod outbox;
+pub mod policy;
+pub mod redaction;
 pub mod registry;
 pub mod runtime;
 pub mod secrets;

@@ -58,6 +58,8 @@ pub const TEMPLATE_ITEMS: usize = 100_000;
 pub const TEMPLATE_CHAIN: usize = 200;
 /// Statements (`for`, `if`, `set`, …) of one template.
 pub const TEMPLATE_STATEMENTS: usize = 256;
+/// Bytes of one gzipped piece of a text that a scrubber looks into.
+pub const SCRUBBED_PACKED_BYTES: usize = 256 * 1024;
 /// Secrets whose values a scrubber looks for; beyond it the oldest are no longer looked for.
 pub const SCRUBBED_SECRETS: usize = 4_096;
 
@@ -75,6 +77,29 @@ pub const LOG_MESSAGE_BYTES: usize = 16 * 1024;
 pub const LOG_LINES_PER_ATTEMPT: usize = 1_000;
 /// Bytes of a decompressed answer to an outgoing call.
 pub const RESPONSE_BYTES: usize = 10 * 1024 * 1024;
+/// Bytes of one line of a stream of server-sent events that comes in.
+pub const SSE_LINE_BYTES: usize = 1024 * 1024;
+/// Bytes of one event of a stream of server-sent events that comes in.
+pub const SSE_EVENT_BYTES: usize = 2 * 1024 * 1024;
+/// Messages of one request to a language model.
+pub const LLM_MESSAGES: usize = 1_000;
+/// Bytes of all messages and tools of one request to a language model.
+pub const LLM_PROMPT_BYTES: usize = 4 * 1024 * 1024;
+/// Tools that one request to a language model may offer, and calls that one answer may make.
+pub const LLM_TOOLS: usize = 128;
+/// Bytes of a JSON Schema that a language model's answer must satisfy.
+pub const LLM_SCHEMA_BYTES: usize = 64 * 1024;
+/// How often a language model may be asked to correct an answer.
+pub const LLM_REPAIRS: u32 = 5;
+/// Tokens of an answer that are reserved of a budget where a request names no bound.
+pub const LLM_OUTPUT_TOKENS: u64 = 4_096;
+/// Tokens that one request to a language model may ask for, and that one answer is believed to have
+/// taken.
+pub const LLM_TOKENS: u64 = 100_000_000;
+/// Lines that a streamed answer writes to the log of its step.
+pub const LLM_PROGRESS_LINES: u32 = 50;
+/// Configured providers.
+pub const PROVIDERS: usize = 100;
 /// The most a webhook's body limit may be configured to, in bytes.
 pub const BODY_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Bytes of a configuration file.
@@ -99,6 +124,28 @@ pub const EGRESS_IDLE_PER_HOST: usize = 16;
 pub const EGRESS_IDLE: Duration = Duration::from_secs(60);
 /// Bytes of one secret's value.
 pub const SECRET_BYTES: usize = 64 * 1024;
+/// Bytes of the text of a mounted file that holds a secret, its line break included.
+pub const SECRET_FILE_BYTES: u64 = SECRET_BYTES as u64 + 2;
+/// Files of mounted secrets that `doctor` looks at.
+pub const SECRET_FILES: usize = 10_000;
+/// Bytes of one answer of Vault: a value in JSON, where each byte may take six, with what is around it.
+pub const VAULT_RESPONSE_BYTES: usize = 1024 * 1024;
+/// How long one call to Vault may take.
+pub const VAULT_TIMEOUT: Duration = Duration::from_secs(4);
+/// The time between two log-ins to Vault, at least; what fails until then fails without a call.
+pub const VAULT_LOGIN_PAUSE: Duration = Duration::from_secs(2);
+/// The time after which a log-in to Vault, or the renewal of its token, that failed is tried again.
+pub const VAULT_RETRY: Duration = Duration::from_secs(10);
+/// Readings of secrets that wait to be recorded; beyond it they are counted and lost.
+pub const SECRET_READS_PENDING: usize = 65_536;
+/// Readings of secrets that are recorded at once.
+pub const SECRET_READS_BATCH: usize = 16_384;
+/// Times that a batch of readings is offered before it is given up.
+pub const SECRET_READS_TRIES: u32 = 5;
+/// The first pause between two such tries; each is twice as long as the one before.
+pub const SECRET_READS_PAUSE: Duration = Duration::from_millis(200);
+/// How long a process that stops waits for its last readings of secrets to be recorded.
+pub const SECRET_READS_CLOSE: Duration = Duration::from_secs(5);
 /// Secrets kept in memory by the cache of the secrets chain.
 pub const SECRET_CACHE: usize = 10_000;
 /// Versions kept of one secret; older ones are deleted when a new one is made.
@@ -212,5 +259,183 @@ pub const OUTBOX_KIND_BYTES: usize = 128;
 pub const OUTBOX_KEY_BYTES: usize = 1_024;
 /// Bytes of an item's payload as JSON.
 pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Items of a tenant that are counted; further ones are not.
+pub const COUNTED_ITEMS: u64 = 100_000;
+/// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
+pub const COUNTED_EXECUTIONS: u64 = 20_000;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
+
+/// Bytes of what changed, in one entry of the audit log; a longer one is said to be cut.
+pub const AUDIT_CHANGES_BYTES: usize = 64 * 1024;
+/// Characters of the other texts of an entry.
+pub const AUDIT_TEXT_CHARS: usize = 512;
+/// Entries that the verifier reads at once.
+pub const AUDIT_PAGE: usize = 1_000;
+/// Findings of one chain that the verifier tells.
+pub const AUDIT_FINDINGS: usize = 1_000;
+/// How long the verifier may take.
+pub const AUDIT_VERIFY: Duration = Duration::from_secs(3600);
+/// Rules of a tenant's policy, over all of its lists.
+pub const POLICY_RULES: usize = 1_000;
+/// How old a tenant's policy in memory may be: a change takes effect on every node within it.
+pub const POLICY_AGE: Duration = Duration::from_secs(5);
+/// How old the count of what a tenant has used may be.
+pub const USAGE_AGE: Duration = Duration::from_secs(1);
+/// Executions that a report of a tenant's usage counts; there are more where it says so many.
+pub const USAGE_COUNTED: i64 = 1_000_000;
+/// Days of a report of a tenant's usage, today included.
+pub const USAGE_DAYS: u64 = 30;
+/// Tenants whose policies and counts are kept in memory.
+pub const POLICIES_KEPT: usize = 10_000;
+/// Refusals of policies that wait to be audited.
+pub const POLICY_REFUSALS: usize = 256;
+/// Rate buckets that a process knows.
+pub const RATE_BUCKETS: usize = 20_000;
+/// How long a process keeps tokens that it drew out of a shared bucket, and a bucket nobody asks for.
+pub const RATE_BUCKET_IDLE: Duration = Duration::from_secs(60);
+
+/// Rows of a page where `limit` is not given.
+pub const LIST_LIMIT: u64 = 50;
+/// Rows of a page at most.
+pub const LIST_LIMIT_MAX: u64 = 200;
+/// Rows that `offset` may pass over; the database reads them all. Cursors have no such bound.
+pub const LIST_OFFSET_MAX: u64 = 100_000;
+/// Parameters of a list.
+pub const LIST_PARAMETERS: usize = 64;
+/// Values of one `…__in`.
+pub const LIST_IN: usize = 200;
+/// Columns of one `ordering`.
+pub const LIST_ORDERINGS: usize = 4;
+/// Words of one `search`.
+pub const LIST_SEARCH_TERMS: usize = 8;
+/// Characters of one value of a filter, and of a search.
+pub const LIST_VALUE_CHARS: usize = 1_000;
+/// Characters of a cursor; it must fit into a request's target.
+pub const LIST_CURSOR_CHARS: usize = 3_000;
+/// Related models that one answer shows.
+pub const LIST_EXPANSIONS: usize = 4;
+/// Related rows that one answer shows, of one expansion.
+pub const EXPANSION_ROWS: u64 = 20_000;
+/// Bytes of long columns in one page, and in one expansion. A page ends early, though not before
+/// its first row; of an expansion, fewer rows must be asked for.
+pub const PAGE_BYTES: u64 = 16 * 1024 * 1024;
+/// Rows that one request names by their ids.
+pub const IDS_PER_REQUEST: usize = 200;
+/// Characters of a field whose model does not say.
+pub const FIELD_CHARS: usize = 4_096;
+/// Bytes of a JSON field whose model does not say.
+pub const FIELD_JSON_BYTES: usize = 256 * 1024;
+/// Faults of one input that are told.
+pub const FIELD_PROBLEMS: usize = 100;
+/// Characters of a value in the changes of an audit entry.
+pub const AUDIT_VALUE_CHARS: usize = 1_000;
+
+/// Characters of the name of a person, a group, a token or a tenant.
+pub const PERSON_NAME_CHARS: usize = 150;
+/// Characters of a password, at least.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Bytes of a password.
+pub const PASSWORD_BYTES: usize = 1_024;
+/// Passwords that are hashed at once; each takes 19 MiB.
+pub const PASSWORD_HASHES: usize = 4;
+/// How long a log-in waits for its turn to be hashed.
+pub const PASSWORD_WAIT: Duration = Duration::from_secs(5);
+/// Failed log-ins in a row to one account that are free of delay.
+pub const LOGIN_FAILURES_PER_ACCOUNT: i32 = 5;
+/// Failed log-ins in a row from one address (of one /64 with IPv6) that are free of delay.
+pub const LOGIN_FAILURES_PER_ADDRESS: i32 = 20;
+/// The longest delay after a failed log-in; it doubles from a second.
+pub const LOGIN_DELAY: Duration = Duration::from_secs(900);
+/// After this long without a failure, earlier ones are forgotten.
+pub const LOGIN_MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// How long a log-in at a provider, or before its second factor, may take.
+pub const LOGIN_FLOW: Duration = Duration::from_secs(600);
+/// Log-ins that are under way at once; beyond it the oldest are dropped.
+pub const LOGIN_FLOWS: u64 = 10_000;
+/// How long a set-up link is good for.
+pub const SETUP_LINK: Duration = Duration::from_secs(24 * 3600);
+/// How long it may take until a process notices that a session, a token or a permission is gone.
+pub const IDENTITY_AGE: Duration = Duration::from_secs(3);
+/// Sessions and tokens whose facts are kept in memory for that long.
+pub const IDENTITY_CACHE: usize = 10_000;
+/// How exact `last_seen_at` and `last_used_at` are.
+pub const IDENTITY_TOUCH: Duration = Duration::from_secs(60);
+/// Such updates that are under way at once; others are left to the next request.
+pub const IDENTITY_TOUCHES: usize = 16;
+/// Sessions of one user; a further log-in ends the oldest.
+pub const SESSIONS_PER_USER: u64 = 100;
+/// Tokens of one user that are not revoked.
+pub const TOKENS_PER_USER: u64 = 1_000;
+/// Scopes of a token.
+pub const SCOPES_PER_TOKEN: usize = 200;
+/// Bytes of a scope.
+pub const SCOPE_BYTES: usize = 200;
+/// Groups of a user, permissions of a user, and permissions of a group.
+pub const GRANTS: usize = 1_000;
+/// Identity providers that are configured.
+pub const IDENTITY_PROVIDERS: usize = 50;
+/// Bytes of a provider's answer.
+pub const PROVIDER_BYTES: usize = 256 * 1024;
+/// How long a provider may take to answer.
+pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a provider's description and keys are kept.
+pub const PROVIDER_AGE: Duration = Duration::from_secs(3600);
+/// How soon a provider's keys are asked for again for the sake of a key that was not among them.
+pub const PROVIDER_KEYS_AGAIN: Duration = Duration::from_secs(60);
+/// How far a provider's clock may be from ours.
+pub const PROVIDER_CLOCK: Duration = Duration::from_secs(60);
+/// How long readings of secrets are gathered before they are recorded.
+pub const SECRET_READS_GATHER: Duration = Duration::from_millis(500);
+/// Readers that one entry about readings of a secret names; the others are counted.
+pub const SECRET_READERS_NAMED: usize = 500;
+
+/// How long an operation of the API may take; beyond it the client is told to ask again, and the
+/// work goes on to its end.
+pub const OPERATION_TIME: Duration = Duration::from_secs(30);
+/// Characters of the name of a connection.
+pub const CONNECTION_NAME_CHARS: usize = 64;
+/// How long the test of a connection may take.
+pub const CONNECTION_TEST: Duration = Duration::from_secs(10);
+/// How long a request to check the audit log may take; longer logs are checked by the command line.
+pub const AUDIT_VERIFY_REQUEST: Duration = Duration::from_secs(120);
+/// Pairs of a query.
+pub const QUERY_PAIRS: usize = 100;
+/// Characters of a parameter that is text.
+pub const PARAMETER_CHARS: usize = 1_000;
+/// Bytes of a parameter in a path.
+pub const PATH_PARAMETER_BYTES: usize = 200;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long answers are kept for repeated requests.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long after its start a request without an answer is taken to be lost, and may be repeated.
+pub const IDEMPOTENCY_LOST: Duration = Duration::from_secs(300);
+/// Expired keys that are deleted at once.
+pub const IDEMPOTENCY_PURGE: i64 = 1_000;
+/// Bytes of an answer that is kept for repeated requests; of a longer one, only that it was given.
+pub const IDEMPOTENT_ANSWER_BYTES: usize = 1024 * 1024;
+/// Token buckets of a process that has them to itself.
+pub const LOCAL_BUCKETS: usize = 100_000;
+/// Open streams of server-sent events.
+pub const STREAMS: usize = 2_000;
+/// Open streams of one tenant.
+pub const STREAMS_PER_TENANT: usize = 100;
+/// How long a stream is silent at most.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a client waits before it opens a stream again that ended.
+pub const STREAM_RETRY: Duration = Duration::from_secs(2);
+/// How long a stream stays open; the client opens it again then.
+pub const STREAM_TIME: Duration = Duration::from_secs(3600);
+/// Rows of a fixture that are read at once.
+pub const FIXTURE_PAGE: usize = 500;
+/// How long loading a fixture may take.
+pub const FIXTURE_TIME: Duration = Duration::from_secs(600);
+/// Bytes of a fixture.
+pub const FIXTURE_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of the id of a stream's event, as a client sends it back.
+pub const STREAM_ID_BYTES: usize = 8 * 1024;
+/// Steps whose progress the id of a stream's event tells.
+pub const STREAM_STEPS: usize = 100_000;
+/// Days that history is kept, at most: a century.
+pub const RETENTION_DAYS: u32 = 36_500;

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// One entry of a load report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Loaded {
-    /// What kind of thing: `connector`, `filter`, `receiver`, `secrets backend`.
+    /// What kind of thing: `connector`, `filter`, `provider`, `receiver`, `secrets backend`.
     pub kind: &'static str,
     /// Its key.
     pub key: String,

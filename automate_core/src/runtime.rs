@@ -18,7 +18,9 @@ mod settings;
 mod triggers;
 mod worker;
 
-pub use intake::{IntakeError, PublishEvent, Received, StartRequest, WebhookDelivery, WebhookEndpoint, WebhookTarget};
+pub use intake::{
+    InputProblem, IntakeError, PublishEvent, Received, StartRequest, WebhookDelivery, WebhookEndpoint, WebhookTarget,
+};
 pub use operate::{
     BulkEffect, BulkPreview, BulkRequest, OperateError, RerunPlan, RerunRequest, RerunVersion, SignalRequest, Signalled,
 };

@@ -172,7 +172,7 @@ pub trait Store: OutboxStore + OperateStore {
     /// The tenant of a slug.
     async fn tenant(&self, slug: &str) -> Result<TenantId, StoreError>;
     /// Saves a draft; makes the workflow where there is none. With `expected`, `Conflict` where the
-    /// row has changed since.
+    /// row has changed since; 0 is a workflow that is not there yet.
     async fn save_draft(
         &self,
         tenant: TenantId,
@@ -203,6 +203,8 @@ pub trait Store: OutboxStore + OperateStore {
     async fn health(&self) -> Result<StoreHealth, StoreError>;
     /// Chores that keep the database fit: partitions ahead, old dedupe keys away.
     async fn maintain(&self, retention: Option<Duration>) -> Result<(), StoreError>;
+    /// Deletes what a tenant's ended executions, events and received webhooks left before an instant.
+    async fn forget_before(&self, tenant: TenantId, cutoff: chrono::DateTime<chrono::Utc>) -> Result<(), StoreError>;
     /// Commits what waits and closes the connections.
     async fn close(&self);
 }

@@ -7,6 +7,7 @@
 //! all three.
 
 mod address;
+mod body;
 mod client;
 mod lookup;
 mod redirect;

@@ -1,19 +1,10 @@
 //! Redaction: by known value (the process-wide scrubber) and by name (headers, fields).
 
-use std::sync::LazyLock;
-
 use automate_core::config::{MASK, is_sensitive_name};
-use automate_core::expr::secret::Scrubber;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-/// Every secret that this process has resolved or stored, for whatever leaves it outside of one
-/// call: log lines, traces, panics.
-#[must_use]
-pub fn process_scrubber() -> &'static Scrubber {
-    static SCRUBBER: LazyLock<Scrubber> = LazyLock::new(Scrubber::new);
-    &SCRUBBER
-}
+pub use automate_core::redaction::{mask_fields, process_scrubber};
 
 /// Headers as they may be stored and shown to templates: an object by lower-case name, several
 /// values joined with `, `, credentials masked. A value that is not UTF-8 is shown escaped.
@@ -31,29 +22,6 @@ pub fn mask_headers(headers: &HeaderMap) -> Value {
         shown.insert(name.as_str().to_owned(), Value::String(text));
     }
     Value::Object(shown)
-}
-
-/// Masks every value under a name that holds credentials. References (`$secret:KEY`) and nulls tell
-/// nothing and stay.
-pub fn mask_fields(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let tells_nothing = match &*field {
-                    Value::Null => true,
-                    Value::String(text) => text.starts_with("$secret:"),
-                    Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
-                };
-                if is_sensitive_name(name) && !tells_nothing {
-                    *field = Value::String(MASK.to_owned());
-                } else {
-                    mask_fields(field);
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(mask_fields),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 fn text_of(bytes: &[u8]) -> String {

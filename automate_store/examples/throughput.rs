@@ -202,6 +202,7 @@ async fn main() -> Result<(), StoreError> {
         sha256: "probe".to_owned(),
         author: "probe".to_owned(),
         note: String::new(),
+        expected: None,
         triggers: vec![NewTrigger { kind: "webhook".to_owned(), key: "orders".to_owned(), position: 0 }],
     };
     store.publish(TenantId::DEFAULT, version).await?;

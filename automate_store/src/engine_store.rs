@@ -294,6 +294,11 @@ impl Store for EngineStore {
         self.db.run_within(UPKEEP_TIME, move |db| upkeep::maintain(db, now, retention)).await
     }
 
+    async fn forget_before(&self, tenant: TenantId, cutoff: chrono::DateTime<chrono::Utc>) -> Result<(), StoreError> {
+        let work = move |db: Database| async move { upkeep::delete_history(&db, Some(tenant), cutoff).await };
+        self.db.run_within(UPKEEP_TIME, work).await
+    }
+
     async fn close(&self) {
         self.accepts.close().await;
         self.checkpoints.close().await;

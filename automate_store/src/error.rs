@@ -30,6 +30,52 @@ impl IntoStoreError for DbErr {
     }
 }
 
+/// What of a table a change does not respect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// Another row has the same values in these columns.
+    Unique(Vec<String>),
+    /// Another row names this one, or this one names a row that is not there.
+    Foreign,
+}
+
+/// Which rule of a table an error tells of, if any.
+#[must_use]
+pub fn violation(error: &DbErr) -> Option<Violation> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner))) = error else {
+        return None;
+    };
+    let sqlx::Error::Database(inner) = &**inner else { return None };
+    let code = inner.code().unwrap_or_default();
+    match inner.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+        Some(postgres) => match &*code {
+            "23505" => Some(Violation::Unique(columns_of_postgres(postgres.detail().unwrap_or_default()))),
+            "23503" => Some(Violation::Foreign),
+            _ => None,
+        },
+        None => match &*code {
+            // SQLITE_CONSTRAINT_PRIMARYKEY, _UNIQUE, _FOREIGNKEY.
+            "1555" | "2067" => Some(Violation::Unique(columns_of_sqlite(inner.message()))),
+            "787" => Some(Violation::Foreign),
+            _ => None,
+        },
+    }
+}
+
+/// The columns of `Key (tenant_id, name)=(…) already exists.`
+fn columns_of_postgres(detail: &str) -> Vec<String> {
+    let columns =
+        detail.strip_prefix("Key (").and_then(|rest| rest.split_once(")=(")).map_or("", |(columns, _)| columns);
+    columns.split(',').map(|column| column.trim().trim_matches('"').to_owned()).filter(|c| !c.is_empty()).collect()
+}
+
+/// The columns of `UNIQUE constraint failed: groups.tenant_id, groups.name`.
+fn columns_of_sqlite(message: &str) -> Vec<String> {
+    let columns = message.split_once("constraint failed: ").map_or("", |(_, columns)| columns);
+    let name = |column: &str| column.trim().rsplit('.').next().unwrap_or_default().to_owned();
+    columns.split(',').map(name).filter(|column| !column.is_empty()).collect()
+}
+
 fn of_orm(error: &DbErr) -> StoreError {
     match error {
         DbErr::Conn(inner) | DbErr::Exec(inner) | DbErr::Query(inner) => match inner {
@@ -157,6 +203,15 @@ mod tests {
         ] {
             assert_eq!(of_sqlite(result, "x").code(), code, "{result}");
         }
+    }
+
+    #[test]
+    fn what_must_be_unique_is_read_from_what_the_databases_say() {
+        let both = vec!["tenant_id".to_owned(), "name".to_owned()];
+        assert_eq!(columns_of_postgres("Key (tenant_id, name)=(a, b)=(c) already exists."), both);
+        assert_eq!(columns_of_sqlite("UNIQUE constraint failed: groups.tenant_id, groups.name"), both);
+        assert_eq!(columns_of_sqlite("UNIQUE constraint failed: index 'x'"), ["index 'x'"]);
+        assert!(columns_of_postgres("").is_empty() && columns_of_sqlite("").is_empty());
     }
 
     #[test]

@@ -4,10 +4,17 @@
 //! usable on its own: an embedder queues work in its own transaction and handles it later.
 //! [`engine_store`] is everything the engine stores, behind one trait.
 
+pub mod audit;
 mod committer;
+pub mod counts;
 pub mod db;
 pub mod engine_store;
 pub mod error;
+pub mod follow;
+pub mod idempotency;
+pub mod inbox;
+pub mod models;
 pub mod outbox;
+pub mod resource;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};

@@ -18,6 +18,7 @@ mod reap;
 mod row;
 mod skip_locked;
 mod statement;
+pub mod tenant;
 
 use std::sync::Arc;
 

@@ -13,6 +13,8 @@ const TYPES: &[(&str, &str, &str)] = &[
     ("{bigint}", "bigint", "integer"),
     ("{int}", "integer", "integer"),
     ("{smallint}", "smallint", "integer"),
+    ("{bool}", "boolean", "boolean"),
+    ("{double}", "double precision", "real"),
 ];
 
 /// The text of a statement for a database.

@@ -6,12 +6,15 @@
 //!
 //! Names of migrations are written by hand and never change, because they are stored.
 
+mod audit;
 mod dialect;
 mod executions;
 mod migrate;
 mod operating;
 mod outbox;
 mod partitions;
+mod people;
+mod policy;
 mod secrets;
 mod workflows;
 

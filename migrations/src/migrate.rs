@@ -6,7 +6,10 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTrait};
 
-use crate::{executions::Executions, operating::Operating, outbox::Outbox, secrets::Secrets, workflows::Workflows};
+use crate::{
+    audit::Audit, executions::Executions, operating::Operating, outbox::Outbox, people::People, policy::Policy,
+    secrets::Secrets, workflows::Workflows,
+};
 
 /// The list of migrations, oldest first.
 #[derive(Debug)]
@@ -20,7 +23,16 @@ impl MigratorTrait for Migrator {
     }
 
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Workflows), Box::new(Executions), Box::new(Outbox), Box::new(Secrets), Box::new(Operating)]
+        vec![
+            Box::new(Workflows),
+            Box::new(Executions),
+            Box::new(Outbox),
+            Box::new(Secrets),
+            Box::new(People),
+            Box::new(Audit),
+            Box::new(Policy),
+            Box::new(Operating),
+        ]
     }
 }
 

@@ -2,20 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::base::http::HttpClient;
+use automate_connectors::provider::{Budget, ProviderRegistry};
 use automate_core::config::{Config, mask_url};
-use automate_core::registry::Loaded;
 use automate_core::runtime::{Engine, Ports, Settings};
-use automate_core::secrets::{SecretResolver, SecretsBackend};
+use automate_core::secrets::SecretResolver;
+use automate_governance::connections::StoredConnections;
 use automate_governance::egress::{AddressPolicy, GuardedClient};
-use automate_governance::secrets::{BackendRegistry, DatabaseBackend, EnvBackend, MasterKeys};
+use automate_governance::identity::oidc::Oidc;
+use automate_governance::policy::Governor;
+use automate_governance::secrets::{AuditedReads, MasterKeys, ReadQueue};
+use automate_store::audit::{AuditKey, AuditLog};
+use automate_store::db::Database;
+use automate_store::resource::Resources;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::connections::Configured;
+use super::connections::Connections;
 use super::{App, AppError, Parts, database};
 
 /// Where PostgreSQL listens when its URL names no port.
@@ -42,27 +48,46 @@ impl App {
         database::make_data_dir(&config.data_dir)?;
         let env = environment();
         let database = database::open(config).await?;
+        for prepare in &self.preparations {
+            prepare(database.clone()).await?;
+        }
         let store = automate_store::open(&database)?;
 
-        let keys = MasterKeys::load(&env, &config.data_dir)
-            .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
-        let stored_secrets = DatabaseBackend::new(database.orm().clone(), keys.keys);
-        let mut backends = self.backends(config, &env);
-        backends.add("built in", Arc::new(stored_secrets.clone()));
-        let chain = backends
-            .chain(&config.secrets.backends, config.secrets.cache, stored_secrets.changes())
-            .map_err(|e| AppError::Secrets { message: e.to_string(), hint: None })?;
-        let secrets: Arc<dyn SecretResolver> = Arc::new(chain);
+        let keys = super::secrets::master_keys(config, &env, &database, role).await?;
+        let audit = audit_log(&database, &keys)?;
+        let identity = super::people::identity(config, &database, &audit, &keys);
+        if role != Role::Tool {
+            super::people::prepare(&identity).await?;
+        }
+        let resources = Resources::new(database.clone(), audit.clone(), cursor_key(&keys));
+        let governor = Governor::new(database.clone(), audit.clone());
+        let (stored_secrets, chain) = self.secrets(config, &env, &database, keys, role)?;
+        let (reads, reads_worker) = ReadQueue::start(Arc::new(AuditedReads::new(audit.clone())));
+        let chain = Arc::new(chain.with_reads(Arc::new(reads)));
+        let secrets: Arc<dyn SecretResolver> = chain.clone();
 
         let policy = AddressPolicy::new(config.egress.allow.clone()).deny_own(own_endpoints(config));
-        let guard = GuardedClient::new(policy).map_err(|e| AppError::Egress(e.to_string()))?;
+        let guard = GuardedClient::new(policy)
+            .map_err(|e| AppError::Egress(e.to_string()))?
+            .with_policies(Arc::new(governor.clone()));
         let http: Arc<dyn HttpClient> = Arc::new(guard);
-        let connections = Arc::new(Configured::new(config.connections.clone(), secrets.clone()));
-        let connectors = Arc::new(self.fill(ConnectorRegistry::new(http, connections)));
+        let oidc = Oidc::new(identity.clone(), &config.oidc, http.clone(), secrets.clone());
+        let stored_connections = StoredConnections::new(database.clone());
+        let configured = config.connections.clone();
+        let connections = Arc::new(Connections::new(Some(stored_connections.clone()), configured, secrets.clone()));
+        let budget: Arc<dyn Budget> = match &self.budget {
+            Some(budget) => budget.clone(),
+            None => Arc::new(governor.budget()),
+        };
+        let providers = ProviderRegistry::new(http.clone(), secrets.clone()).with_budget(budget);
+        let providers = Arc::new(self.fill_providers(providers, &config.providers));
+        let registry = ConnectorRegistry::new(http, connections).with_providers(providers.clone());
+        let connectors = Arc::new(self.fill(registry));
 
         let scrubber = Arc::new(automate_governance::redaction::process_scrubber().clone());
         let (actions, expressions) = (connectors.clone(), self.expressions());
         let mut ports = Ports::with_expressions(store.clone(), actions, secrets.clone(), scrubber, expressions);
+        ports.policies = Arc::new(governor.clone());
         ports.handlers.extend(self.handlers.iter().cloned());
         for receiver in &self.receivers {
             let receive = receiver.receive.clone();
@@ -75,8 +100,20 @@ impl App {
             database,
             database_shown: mask_url(&config.database.url),
             connectors,
+            providers,
             secrets,
+            secret_chain: chain,
             stored_secrets,
+            audit,
+            identity,
+            oidc,
+            resources,
+            views: self.views(),
+            services: self.services.clone(),
+            authenticator: self.authenticator.clone(),
+            governor,
+            stored_connections,
+            reads: Arc::new(Mutex::new(Some(reads_worker))),
         })
     }
 
@@ -87,34 +124,17 @@ impl App {
     pub async fn engine(&self, config: &Config) -> Result<Engine, AppError> {
         Ok(self.build(config, Role::Worker).await?.engine)
     }
-
-    /// The backends apart from the database's: the environment, the app's own, and linked ones.
-    fn backends(&self, config: &Config, env: &BTreeMap<String, String>) -> BackendRegistry {
-        let mut registry = BackendRegistry::default();
-        registry.add("built in", Arc::new(EnvBackend::new(&config.secrets.env_prefix, env)));
-        for backend in &self.backends {
-            registry.add("app", backend.clone());
-        }
-        registry.add_linked(env);
-        registry
-    }
 }
 
-/// The secrets backends for a load report, without making any that needs set-up.
-pub(super) fn backends_report(own: &[Arc<dyn SecretsBackend>]) -> Vec<Loaded> {
-    let mut registry = BackendRegistry::default();
-    for backend in own {
-        registry.add("app", backend.clone());
-    }
-    registry.add_linked(&environment());
-    let mut entries = registry.report().entries;
-    entries.extend(["env", "database"].map(|key| Loaded {
-        kind: "secrets backend",
-        key: key.to_owned(),
-        origin: "built in".to_owned(),
-        refused: None,
-    }));
-    entries
+/// The audit log, signed with a key that comes from the master keys.
+fn audit_log(database: &Database, keys: &MasterKeys) -> Result<AuditLog, AppError> {
+    let keys = keys.derive("audit log").into_iter().map(|(id, key)| AuditKey { id, key }).collect();
+    Ok(AuditLog::new(database.clone(), keys)?)
+}
+
+/// What signs the cursors of lists: the same in all processes of an installation.
+fn cursor_key(keys: &MasterKeys) -> [u8; 32] {
+    keys.derive("cursors of lists").first().map_or([0; 32], |(_, key)| **key)
 }
 
 fn settings(config: &Config, env: &BTreeMap<String, String>, role: Role) -> Settings {

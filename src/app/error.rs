@@ -1,5 +1,6 @@
 //! Why an app cannot be set up.
 
+use automate_api::v1::RouteError;
 use automate_core::store::StoreError;
 
 /// Why an app cannot be set up.
@@ -22,6 +23,9 @@ pub enum AppError {
     /// The client for outgoing calls cannot be made.
     #[error("outgoing calls: {0}")]
     Egress(String),
+    /// Two views of the REST API contradict each other.
+    #[error("the REST API: {0}")]
+    Views(#[from] RouteError),
     /// Logs or metrics cannot be set up.
     #[error("telemetry: {0}")]
     Telemetry(String),
@@ -44,6 +48,7 @@ impl AppError {
             Self::PendingMigrations(_)
             | Self::Secrets { .. }
             | Self::Egress(_)
+            | Self::Views(_)
             | Self::Telemetry(_)
             | Self::DataDir { .. } => false,
         }
@@ -60,7 +65,7 @@ impl AppError {
             Self::PendingMigrations(_) => Some("run `automate migrate up`".to_owned()),
             Self::Secrets { hint, .. } => hint.clone(),
             Self::DataDir { .. } => Some("set data_dir to a directory that can be written".to_owned()),
-            Self::Egress(_) | Self::Telemetry(_) => None,
+            Self::Egress(_) | Self::Views(_) | Self::Telemetry(_) => None,
         }
     }
 }

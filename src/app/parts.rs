@@ -1,16 +1,25 @@
 //! An app that is wired up: what commands and tests work with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use automate_api::v1::base::Views;
+use automate_api::v1::{Authenticator, Services};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
+use automate_connectors::provider::ProviderRegistry;
 use automate_core::config::Config;
 use automate_core::runtime::Engine;
 use automate_core::secrets::SecretResolver;
 use automate_core::store::Store;
-use automate_governance::secrets::DatabaseBackend;
+use automate_governance::connections::StoredConnections;
+use automate_governance::identity::Identity;
+use automate_governance::identity::oidc::Oidc;
+use automate_governance::policy::Governor;
+use automate_governance::secrets::{DatabaseBackend, ReadWorker, SecretChain};
+use automate_store::audit::AuditLog;
 use automate_store::db::Database;
+use automate_store::resource::Resources;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,18 +39,51 @@ pub struct Parts {
     pub database_shown: String,
     /// The connectors.
     pub connectors: Arc<ConnectorRegistry>,
+    /// The providers of language models, their budget included.
+    pub providers: Arc<ProviderRegistry>,
     /// Resolves secrets through the configured chain.
     pub secrets: Arc<dyn SecretResolver>,
+    /// The same chain, for looking at its backends.
+    pub secret_chain: Arc<SecretChain>,
     /// The secrets that are stored in the database, for setting and listing them.
     pub stored_secrets: DatabaseBackend,
+    /// Who did what.
+    pub audit: AuditLog,
+    /// Users, groups, sessions and API tokens.
+    pub identity: Identity,
+    /// Log-ins at identity providers.
+    pub oidc: Oidc,
+    /// Lists, reads and writes rows of models.
+    pub resources: Resources,
+    /// What the REST API consists of.
+    pub views: Views,
+    /// What the app's own operations work with.
+    pub(super) services: Services,
+    /// Who finds out who sends a request to the REST API, where the app says it.
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    /// What tenants may do.
+    pub governor: Governor,
+    /// The connections that are stored per tenant.
+    pub stored_connections: StoredConnections,
+    /// Records who read which secret.
+    pub(super) reads: Arc<Mutex<Option<ReadWorker>>>,
 }
 
 impl Parts {
+    /// Records what is left to be recorded, commits what waits, and closes the database.
+    pub async fn close(&self) {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reads) = reads {
+            reads.close().await;
+        }
+        self.store.close().await;
+    }
+
     /// Serves HTTP, and works where the role says so, until `shutdown` fires; then drains both
     /// within `worker.drain_seconds`.
     ///
     /// # Errors
-    /// Where metrics cannot be set up.
+    /// Where metrics cannot be set up, and where the app's views contradict each other.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -56,8 +98,13 @@ impl Parts {
             ..ApiSettings::default()
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
+        let limiter = self.buckets();
+        let rest = automate_api::v1::router(self.api(config, limiter.clone(), shutdown.clone()), &self.views)?;
+        let doors = automate_api::auth::router(self.oidc.clone(), self.identity.clone(), limiter);
         let drain: Duration = config.worker.drain;
-        let server = automate_api::server::serve(listener, automate_api::router(state), shutdown.clone(), drain);
+        let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
+        let router = automate_api::router_with(state, [rest, doors]);
+        let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {
                 tokio::join!(server, self.engine.run_worker(shutdown));
@@ -66,6 +113,8 @@ impl Parts {
                 server.await;
             }
         }
+        // It ends with the shutdown, which has fired.
+        drop(upkeep.await);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::flow::FlowResult;
+use super::listing::ListingResult;
 use super::queue::QueueResult;
 use crate::cli::output::{bytes, table};
 
@@ -23,7 +24,9 @@ pub(crate) struct Report {
     pub(crate) queue: Option<QueueResult>,
     /// Scenario (e).
     pub(crate) after_growth: Option<FlowResult>,
-    /// The old executions of scenario (e).
+    /// Scenario (l).
+    pub(crate) listing: Option<ListingResult>,
+    /// The old executions of scenarios (e) and (l).
     pub(crate) old_executions: u64,
     /// Transactions per second on the database while nothing is to do; PostgreSQL only.
     pub(crate) idle_queries_per_second: Option<f64>,
@@ -61,6 +64,25 @@ impl Report {
                 "{}\nratio {:.2}",
                 table(&["QUEUE", "ENQUEUED/S", "CLAIMED AND DONE/S", "ALL THREE/S"], &rows),
                 queue.ratio
+            ));
+        }
+        if let Some(listing) = &self.listing {
+            let rows: Vec<Vec<String>> = listing
+                .queries
+                .iter()
+                .map(|query| {
+                    let l = query.latency;
+                    let ms = |value: f64| format!("{value:.2}");
+                    vec![query.name.clone(), ms(l.p50_ms), ms(l.p95_ms), ms(l.p99_ms), rate(query.per_second)]
+                })
+                .collect();
+            parts.push(format!(
+                "(l) the list of {} executions, {} clients at once; resident {} before and {} after\n{}",
+                self.old_executions,
+                listing.clients,
+                listing.resident_before.map_or_else(|| "?".into(), bytes),
+                listing.resident_after.map_or_else(|| "?".into(), bytes),
+                table(&["LIST", "P50 MS", "P95 MS", "P99 MS", "REQUESTS/S"], &rows)
             ));
         }
         let shown = |count: Option<u64>| count.map_or_else(|| "not known".to_owned(), bytes);

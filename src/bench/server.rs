@@ -44,6 +44,11 @@ impl Server {
         &self.parts.database
     }
 
+    /// What it is wired of.
+    pub(crate) const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     /// Publishes a document of the benchmark.
     pub(crate) async fn publish(&self, document: &str) -> Result<(), BenchError> {
         match self.parts.engine.publish(TenantId::DEFAULT, document, "bench", "").await {
@@ -57,6 +62,6 @@ impl Server {
         self.shutdown.cancel();
         // A server that panicked has ended too.
         drop(self.task.await);
-        self.parts.store.close().await;
+        self.parts.close().await;
     }
 }

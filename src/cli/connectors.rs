@@ -33,7 +33,7 @@ pub(crate) fn run(context: &Context, command: ConnectorsCommand) -> Result<(), C
 }
 
 fn list(context: &Context, flag: JsonFlag) -> Result<(), CliError> {
-    let report = context.app.load_report();
+    let report = context.app.load_report_with(context.config());
     if flag.json {
         return output::json(&report);
     }

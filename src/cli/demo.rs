@@ -104,7 +104,7 @@ pub(crate) async fn run(context: Context, args: DemoArgs) -> Result<(), CliError
     shutdown.token.cancel();
     // The server's own end is of no interest any more.
     drop(server.await);
-    parts.store.close().await;
+    parts.close().await;
     drop(folder);
     told
 }

@@ -3,6 +3,7 @@
 use automate_core::runtime::{IntakeError, OperateError, PublishError};
 use automate_core::store::StoreError;
 
+use automate_governance::identity::IdentityError;
 use automate_governance::secrets::SecretStoreError;
 
 use crate::app::AppError;
@@ -100,9 +101,10 @@ impl From<IntakeError> for CliError {
                 let list: Vec<String> = findings.iter().map(|d| format!("  {}: {}", d.path, d.message)).collect();
                 Self::failed(format!("{error}\n{}", list.join("\n")))
             }
-            IntakeError::Overloaded { .. } | IntakeError::NotRunnable(_) | IntakeError::Trigger { .. } => {
-                Self::failed(error.to_string())
-            }
+            IntakeError::Overloaded { .. }
+            | IntakeError::NotRunnable(_)
+            | IntakeError::Trigger { .. }
+            | IntakeError::Refused(_) => Self::failed(error.to_string()),
         }
     }
 }
@@ -125,6 +127,7 @@ impl From<PublishError> for CliError {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::Store(store) => store.into(),
+            PublishError::Refused(refusal) => Self::failed(refusal.to_string()),
             PublishError::Invalid(findings) => {
                 let list: Vec<String> = findings.iter().map(|d| super::output::diagnostic("document", d)).collect();
                 Self::failed(list.join("\n"))
@@ -143,5 +146,14 @@ impl From<AppError> for CliError {
 impl From<SecretStoreError> for CliError {
     fn from(error: SecretStoreError) -> Self {
         Self::failed(error.to_string())
+    }
+}
+
+impl From<IdentityError> for CliError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Store(store) => store.into(),
+            other => Self::failed(other.to_string()),
+        }
     }
 }

@@ -115,7 +115,7 @@ pub(crate) async fn run(context: Context, command: ExecutionsCommand) -> Result<
     let worker = running::Worker::begin(&parts, works);
     let result = perform(&parts, command).await;
     worker.end().await;
-    parts.store.close().await;
+    parts.close().await;
     result
 }
 

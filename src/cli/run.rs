@@ -109,7 +109,7 @@ pub(crate) async fn run(context: Context, args: RunArgs) -> Result<(), CliError>
         Err(error) => Err(error.into()),
     };
     worker.end().await;
-    parts.store.close().await;
+    parts.close().await;
     result
 }
 

@@ -108,10 +108,14 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
         }
         SecretsCommand::Rotate(args) => {
             let report = stored.rotate_master_key().await?;
+            let factors = parts.identity.reseal_factors().await?;
             if args.json.json {
-                output::json(&report)?;
+                let mut shown =
+                    serde_json::to_value(&report).map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
+                shown["second_factors"] = json!(factors);
+                output::json(&shown)?;
             } else {
-                output::line(format!("{} versions wrapped anew", report.rewrapped));
+                output::line(format!("{} versions wrapped anew, and {factors} second factors", report.rewrapped));
             }
             if !report.corrupt.is_empty() || !report.missing_keys.is_empty() {
                 let missing: Vec<&str> = report.missing_keys.keys().map(String::as_str).collect();
@@ -147,7 +151,7 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
             }
         }
     }
-    parts.store.close().await;
+    parts.close().await;
     Ok(())
 }
 

@@ -123,9 +123,12 @@ pub(crate) async fn run(context: Context, args: ServeArgs) -> Result<(), CliErro
         .map_err(|e| CliError::failed(format!("cannot listen on {bind}: {e}")).hint("choose another with --bind"))?;
     let address = listener.local_addr().map_err(|e| CliError::failed(e.to_string()))?;
     output::line(format!("automate serves http://{address} ({})", parts.database_shown));
+    if !parts.identity.has_users().await? {
+        output::note("there is no user yet: make the first one with `automate createsuperuser`");
+    }
     let announce = tokio::spawn(announce_drain(shutdown.token.clone(), context.config().worker.drain));
     let result = parts.serve(listener, context.config(), role, shutdown.token.clone()).await;
     announce.abort();
-    parts.store.close().await;
+    parts.close().await;
     result.map_err(|e| CliError::failed(format!("the server ended: {e}")))
 }

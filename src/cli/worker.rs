@@ -48,6 +48,6 @@ pub(crate) async fn run(context: Context, _args: WorkerArgs) -> Result<(), CliEr
     let announce = tokio::spawn(announce_drain(shutdown.token.clone(), context.config().worker.drain));
     parts.engine.run_worker(shutdown.token.clone()).await;
     announce.abort();
-    parts.store.close().await;
+    parts.close().await;
     Ok(())
 }

@@ -143,7 +143,7 @@ pub(crate) async fn run(context: Context, command: WorkflowCommand) -> Result<()
         },
         WorkflowCommand::Graph(args) => graph::of_workflow(&parts, &args).await,
     };
-    parts.store.close().await;
+    parts.close().await;
     result
 }
 

@@ -237,7 +237,7 @@ fn the_catalogue_and_the_configuration_need_no_database() {
     let project = Project::new("postgres://user:hush-canary-1@127.0.0.1:1/none");
     let list = project.run(&["connectors", "list", "--json"]).exits(0).json();
     let keys: Vec<&str> = list["entries"].as_array().unwrap().iter().filter_map(|e| e["key"].as_str()).collect();
-    for key in ["data", "http", "log", "slack", "webhook"] {
+    for key in ["data", "http", "llm", "log", "slack", "webhook"] {
         assert!(keys.contains(&key), "{keys:?}");
     }
     assert!(project.run(&["connectors", "show", "http.request"]).exits(0).out.contains("url"));

@@ -5,5 +5,6 @@ pub(crate) mod bed;
 
 mod accepting;
 mod ending;
+mod policies;
 mod recovering;
 mod waiting;

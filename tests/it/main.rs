@@ -1,16 +1,25 @@
 //! The tests that need several crates, in one binary.
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod api;
 mod architecture;
+mod audit;
 mod canary;
 mod chaos;
 mod cli;
 mod connector_crate;
 mod databases;
 mod engine;
+mod fixtures;
+mod identity;
+mod llm;
+mod matrix;
 mod operating;
 mod outbox;
 mod readme;
+mod resource;
+mod rest;
+mod rest_people;
 mod secrets;
 mod serving;
 mod store;

@@ -1,5 +1,7 @@
 //! Stored secrets, on both databases.
 
+mod vault;
+
 use automate_core::ids::TenantId;
 use automate_core::secrets::SecretValue;
 use automate_governance::secrets::{DatabaseBackend, KeyCheck, MasterKey, MasterKeys};

@@ -1,6 +1,6 @@
 //! Webhooks from outside: a real server over a real database, spoken to over sockets.
 
-mod site;
+pub(crate) mod site;
 
 mod answering;
 mod bounds;

@@ -4,6 +4,8 @@
 pub mod binary;
 pub mod deliveries;
 pub mod effects;
+pub mod identity_provider;
+pub mod openbao;
 pub mod outbox_conformance;
 pub mod postgres;
 pub mod processes;

@@ -30,6 +30,7 @@ pub fn document(slug: &str, sha256: &str) -> NewVersion {
         sha256: sha256.to_owned(),
         author: "a test".to_owned(),
         note: String::new(),
+        expected: None,
         triggers: vec![NewTrigger { kind: "webhook".to_owned(), key: slug.to_owned(), position: 0 }],
     }
 }

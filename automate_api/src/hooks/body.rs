@@ -13,14 +13,14 @@ use crate::problem::Problem;
 
 /// What a body is to be read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Json,
     /// `application/x-www-form-urlencoded`, as Slack's commands are.
     Form,
 }
 
 /// Refuses by the head alone what would be refused after reading too.
-pub(super) fn check_head(headers: &HeaderMap, limit: usize) -> Result<Format, Problem> {
+pub(crate) fn check_head(headers: &HeaderMap, limit: usize) -> Result<Format, Problem> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
@@ -74,7 +74,7 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 
 /// Reads the whole body. The permit stands for its bytes in memory and is to be held as long as
 /// they are.
-pub(super) async fn read(
+pub(crate) async fn read(
     body: Body,
     limit: usize,
     memory: &Arc<Semaphore>,

@@ -11,14 +11,14 @@ use crate::problem::{FieldError, Problem};
 
 /// A payload that passed the gate.
 #[derive(Debug)]
-pub(super) struct Payload {
-    pub(super) value: Value,
+pub(crate) struct Payload {
+    pub(crate) value: Value,
     /// The value as JSON text: the body itself where that is JSON.
-    pub(super) text: Json,
-    pub(super) is_body: bool,
+    pub(crate) text: Json,
+    pub(crate) is_body: bool,
 }
 
-pub(super) fn parse(format: Format, body: &[u8]) -> Result<Payload, Problem> {
+pub(crate) fn parse(format: Format, body: &[u8]) -> Result<Payload, Problem> {
     match format {
         Format::Json => {
             let (text, value) = json_gate::parse(body).map_err(|error| refused(&error))?;
@@ -32,7 +32,8 @@ pub(super) fn parse(format: Format, body: &[u8]) -> Result<Payload, Problem> {
     }
 }
 
-fn refused(error: &GateError) -> Problem {
+/// 400 for what the gate refused.
+pub(crate) fn refused(error: &GateError) -> Problem {
     let code = error.kind.code();
     let place = FieldError { path: String::new(), code: code.to_owned(), message: error.to_string() };
     Problem::new(StatusCode::BAD_REQUEST, code, error.kind.to_string()).with_errors(vec![place])
@@ -71,7 +72,8 @@ fn form(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     Ok(object)
 }
 
-fn decoded(bytes: &[u8]) -> Option<String> {
+/// Undoes the encoding of forms and queries; `None` where the result is not UTF-8.
+pub(crate) fn decoded(bytes: &[u8]) -> Option<String> {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {

@@ -6,7 +6,7 @@ use automate_connectors::verify::{self, Signed, Verified, VerifyError};
 use automate_core::document::definition::{Verify, VerifyScheme};
 use automate_core::limits;
 use automate_core::runtime::WebhookEndpoint;
-use automate_core::secrets::SecretValue;
+use automate_core::secrets::{Purpose, SecretValue};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -42,13 +42,15 @@ pub(super) async fn verify(
     let mut found = Found::default();
     let mut refused: Option<VerifyError> = None;
     let mut unresolved = false;
+    let purpose = Purpose::Webhook { path: endpoint.path.clone() };
     for (n, target) in endpoint.targets.iter().enumerate() {
         let scheme = target.verify.scheme;
         let mut secrets = Vec::with_capacity(target.verify.secrets.len());
         let mut missing = false;
         if scheme != VerifyScheme::None {
             for reference in target.verify.secrets.iter().take(limits::WEBHOOK_SIGNATURES) {
-                match state.inner.engine.ports().secrets.resolve(endpoint.tenant_id, reference).await {
+                let resolver = &state.inner.engine.ports().secrets;
+                match resolver.resolve_for(endpoint.tenant_id, reference, &purpose).await {
                     Ok(secret) => secrets.push(secret),
                     Err(error) => {
                         missing = true;

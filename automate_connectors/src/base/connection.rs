@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
+use automate_core::actions::ActionCall;
 use automate_core::ids::TenantId;
 use automate_core::secrets::SecretValue;
 
@@ -150,6 +151,20 @@ pub trait ConnectionResolver: Send + Sync + 'static {
         connector: &str,
         name: &str,
     ) -> Result<Option<BTreeMap<String, SecretValue>>>;
+
+    /// The same for an action, saying which: whoever keeps an account of the secrets that are read
+    /// enters it there.
+    ///
+    /// # Errors
+    /// As [`ConnectionResolver::resolve`].
+    async fn resolve_for(
+        &self,
+        call: &ActionCall,
+        connector: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, SecretValue>>> {
+        self.resolve(call.tenant_id, connector, name).await
+    }
 }
 
 /// There are no connections: for tests and for commands that run no action.

@@ -1,56 +1,40 @@
 //! What an action gets.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use automate_core::actions::{LogLevel, LogSink};
-use automate_core::clock::Clock;
-use automate_core::error::ErrorCode;
 use automate_core::ids::{ExecutionId, TenantId};
 use automate_core::secrets::SecretValue;
-use automate_core::status::Effect;
 use chrono::{DateTime, Utc};
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderValue;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::error::{ConnectorError, Result};
-use super::http::{HttpClient, HttpError, HttpRequest, HttpResponse, shown_url};
+use super::http::{HttpRequest, HttpResponse, shown_url};
+use super::outbound::{Outbound, StreamedResponse};
 use super::scrub::Scrubber;
-use crate::registry::Breakers;
+use crate::provider::{ProviderCall, ProviderRegistry};
 
-/// The header that ties calls to what caused them.
-const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// Values that an action may add to the scrubbed ones.
 const MAX_EXTRA_SECRETS: usize = 16;
 
-/// How long before the deadline a call is given up.
-const CALL_MARGIN: Duration = Duration::from_millis(25);
-
 /// What a context is made from.
 pub(crate) struct ContextParts {
-    pub(crate) connector: String,
-    pub(crate) effect: Effect,
-    pub(crate) http: Arc<dyn HttpClient>,
-    pub(crate) breakers: Arc<Breakers>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) outbound: Outbound,
+    pub(crate) providers: Arc<ProviderRegistry>,
     pub(crate) connection: Connection,
-    pub(crate) tenant_id: TenantId,
     pub(crate) execution_id: ExecutionId,
     pub(crate) step_path: String,
     pub(crate) attempt: u32,
     pub(crate) idempotency_key: String,
-    pub(crate) correlation_id: String,
-    pub(crate) deadline: DateTime<Utc>,
     pub(crate) cancel: CancellationToken,
     pub(crate) log: Arc<dyn LogSink>,
     /// The connection's secret fields.
     pub(crate) secrets: Vec<SecretValue>,
-    /// Set while a request may have reached the other side; read after the action was dropped.
-    pub(crate) sent: Arc<AtomicBool>,
 }
 
 /// What an action may use: the guarded HTTP client, the connection, the idempotency key, the
@@ -81,13 +65,13 @@ impl ActionContext {
     /// When the attempt must have ended. The context's HTTP calls keep it by themselves.
     #[must_use]
     pub fn deadline(&self) -> DateTime<Utc> {
-        self.parts.deadline
+        self.parts.outbound.deadline
     }
 
     /// How much time is left.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        (self.parts.deadline - self.now()).to_std().unwrap_or(Duration::ZERO)
+        self.parts.outbound.remaining()
     }
 
     /// Fires when the step is cancelled. The action's future is dropped then, so that only one
@@ -100,13 +84,13 @@ impl ActionContext {
     /// The time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        self.parts.clock.now()
+        self.parts.outbound.now()
     }
 
     /// Whose call it is.
     #[must_use]
     pub fn tenant_id(&self) -> TenantId {
-        self.parts.tenant_id
+        self.parts.outbound.tenant_id
     }
 
     /// The execution that the step belongs to.
@@ -130,7 +114,7 @@ impl ActionContext {
     /// What ties this call to what caused it; sent as `X-Correlation-ID` by [`Self::send`].
     #[must_use]
     pub fn correlation_id(&self) -> &str {
-        &self.parts.correlation_id
+        &self.parts.outbound.correlation_id
     }
 
     /// Writes a line to the step's log. Values of the connection are taken out.
@@ -166,41 +150,16 @@ impl ActionContext {
     /// an action with `effect = once`, `OUTCOME_UNKNOWN` in place of the first two where the
     /// request may have reached the other side. `UPSTREAM_5XX` without a call while the circuit
     /// breaker of that host is open.
-    pub async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse> {
-        let parts = &self.parts;
-        let remaining = self.remaining();
-        if remaining.is_zero() {
-            return Err(ConnectorError::new(ErrorCode::Timeout, "the step's time is up"));
-        }
-        // A little before the deadline, so that the error can still say which host did not answer.
-        request.timeout = request.timeout.min(remaining - CALL_MARGIN.min(remaining / 10));
-        request.tenant_id = Some(parts.tenant_id);
-        if !request.headers.contains_key(&CORRELATION_ID)
-            && let Ok(value) = HeaderValue::from_str(&parts.correlation_id)
-        {
-            request.headers.insert(CORRELATION_ID, value);
-        }
-        let what = format!("{} {}", request.method, shown_url(&request.url));
-        let circuit = parts.breakers.enter(parts.tenant_id, &parts.connector, &request.url, self.now())?;
-        let already_sent = parts.sent.swap(true, Ordering::Relaxed);
-        let outcome = parts.http.send(request).await;
-        match &outcome {
-            Ok(response) => circuit.report(!response.status.is_server_error(), self.now()),
-            Err(HttpError::Timeout { .. } | HttpError::Connect { .. } | HttpError::Cut { .. }) => {
-                circuit.report(false, self.now());
-            }
-            Err(HttpError::TooLarge { .. } | HttpError::Denied { .. } | HttpError::Invalid { .. }) => {}
-        }
-        outcome.map_err(|error| {
-            if matches!(error, HttpError::Connect { .. } | HttpError::Denied { .. } | HttpError::Invalid { .. }) {
-                parts.sent.store(already_sent, Ordering::Relaxed);
-            }
-            let unknown = parts.effect == Effect::Once
-                && matches!(error, HttpError::Timeout { .. } | HttpError::Cut { .. } | HttpError::TooLarge { .. });
-            let mapped = ConnectorError::from(error);
-            let code = if unknown { ErrorCode::OutcomeUnknown } else { mapped.code() };
-            ConnectorError::new(code, format!("{what}: {}", mapped.message()))
-        })
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+        self.parts.outbound.send(request).await
+    }
+
+    /// As [`Self::send`], with the body of the response piece by piece as it comes.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_streaming(&self, request: HttpRequest) -> Result<StreamedResponse> {
+        self.parts.outbound.open(request).await
     }
 
     /// As [`Self::send`], and a status outside 2xx is an error too.
@@ -231,6 +190,24 @@ impl ActionContext {
         self.send_ok(request).await?.json()
     }
 
+    /// The providers of language models.
+    #[must_use]
+    pub fn providers(&self) -> &ProviderRegistry {
+        &self.parts.providers
+    }
+
+    /// A call of a provider on behalf of this step, for [`ProviderRegistry::chat`]. `purpose` says
+    /// what for, as `llm.chat`.
+    #[must_use]
+    pub fn provider_call(&self, purpose: &str) -> ProviderCall {
+        let Outbound { effect, tenant_id, correlation_id, deadline, sent, .. } = self.parts.outbound.clone();
+        let key = self.parts.idempotency_key.clone();
+        ProviderCall { effect, sent, ..ProviderCall::new(tenant_id, purpose, deadline) }
+            .correlation_id(correlation_id)
+            .idempotency_key(key)
+            .cancel(self.parts.cancel.clone())
+    }
+
     pub(crate) fn scrubber(&self) -> Scrubber {
         let extra = self.extra_secrets.lock().unwrap_or_else(PoisonError::into_inner);
         Scrubber::new(self.parts.secrets.iter().chain(extra.iter()).cloned().collect())
@@ -240,7 +217,7 @@ impl ActionContext {
 impl fmt::Debug for ActionContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ActionContext")
-            .field("connector", &self.parts.connector)
+            .field("connector", &self.parts.outbound.connector)
             .field("execution_id", &self.parts.execution_id)
             .field("step_path", &self.parts.step_path)
             .field("attempt", &self.parts.attempt)

@@ -1,6 +1,8 @@
 //! The port to outgoing HTTP: the only way out that a connector has. The egress guard implements
 //! it; a connector sees requests and responses and never a socket.
 
+mod stream;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use url::Url;
+
+pub use stream::{Chunks, HttpStream};
 
 use super::error::ConnectorError;
 
@@ -29,6 +33,16 @@ pub trait HttpClient: Send + Sync + 'static {
     /// # Errors
     /// [`HttpError`] where there is no complete response.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+
+    /// Sends a request and gives the response as soon as its head is there; what holds for
+    /// [`Self::send`] holds for the body while it comes. A client that cannot do this gives the
+    /// body as one piece.
+    ///
+    /// # Errors
+    /// [`HttpError`] where there is no head of a response; what happens later comes from the body.
+    async fn send_streaming(&self, request: HttpRequest) -> Result<HttpStream, HttpError> {
+        self.send(request).await.map(HttpStream::whole)
+    }
 }
 
 /// One outgoing request.

@@ -1,5 +1,6 @@
 mod conformance;
 mod http;
+mod llm;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ fn the_built_in_connectors_are_linked_in_and_all_accepted() {
     let registry = ConnectorRegistry::link_time(Arc::new(NoHttp), Arc::new(NoConnections));
     let refused: Vec<_> = registry.load_report().refused().collect();
     assert!(refused.is_empty(), "{refused:?}");
-    assert_eq!(registry.connectors(), ["data", "http", "log", "slack", "webhook"]);
+    assert_eq!(registry.connectors(), ["data", "http", "llm", "log", "slack", "webhook"]);
     assert_eq!(all().len(), registry.connectors().len());
     let effect = |uses| registry.action(uses).unwrap().effect;
     assert_eq!(effect("data.transform"), Effect::Pure);

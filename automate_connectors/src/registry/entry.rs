@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use automate_core::actions::ActionMeta;
-use jsonschema::{Draft, Validator};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::base::{ActionSpec, ConnectionSpec, Connector, ConnectorError, TriggerSpec};
+use crate::schema::Schema;
 
-/// Errors of a schema that are listed; more are counted.
-const LISTED_ERRORS: usize = 10;
 /// Characters of a key or an action's name.
 const NAME_CHARS: usize = 64;
 
@@ -121,77 +119,13 @@ impl Action {
     }
 }
 
-const NAME_RULE: &str = "use a lower-case letter first, then lower-case letters, digits, `_` and `-`, 64 at most";
+/// What a key and a name may be, for messages.
+pub(crate) const NAME_RULE: &str =
+    "use a lower-case letter first, then lower-case letters, digits, `_` and `-`, 64 at most";
 
-fn is_name(name: &str) -> bool {
+/// Whether it may be a key or a name.
+pub(crate) fn is_name(name: &str) -> bool {
     name.len() <= NAME_CHARS
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
-}
-
-/// A compiled schema; `None` where it accepts everything.
-struct Schema(Option<Validator>);
-
-/// Where and how a value breaks a schema, without the value itself: it may hold secrets.
-struct Breaches {
-    listed: Vec<(String, String)>,
-    more: usize,
-}
-
-impl Schema {
-    fn compile(schema: &Value) -> Result<Self, String> {
-        let accepts_everything = match schema {
-            Value::Bool(accepts) => *accepts,
-            Value::Object(map) => {
-                map.keys().all(|k| matches!(k.as_str(), "title" | "description" | "examples" | "default" | "$schema"))
-            }
-            _ => return Err("a schema is an object or a boolean".to_owned()),
-        };
-        if accepts_everything {
-            return Ok(Self(None));
-        }
-        jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .should_validate_formats(true)
-            .build(schema)
-            .map(|validator| Self(Some(validator)))
-            .map_err(|error| error.to_string())
-    }
-
-    fn check(&self, value: &Value) -> Result<(), Breaches> {
-        let Some(validator) = &self.0 else { return Ok(()) };
-        if validator.is_valid(value) {
-            return Ok(());
-        }
-        let mut errors = validator.iter_errors(value);
-        let listed = errors
-            .by_ref()
-            .take(LISTED_ERRORS)
-            .map(|error| (error.instance_path().to_string(), error.masked().to_string()))
-            .collect();
-        Err(Breaches { listed, more: errors.count() })
-    }
-}
-
-impl Breaches {
-    fn text(&self) -> String {
-        let mut parts: Vec<String> = self
-            .listed
-            .iter()
-            .map(|(path, message)| match path.is_empty() {
-                true => message.clone(),
-                false => format!("at {path}: {message}"),
-            })
-            .collect();
-        if self.more > 0 {
-            parts.push(format!("and {} more", self.more));
-        }
-        parts.join("; ")
-    }
-
-    fn details(&self) -> Value {
-        let errors: Vec<Value> =
-            self.listed.iter().map(|(path, message)| json!({ "path": path, "message": message })).collect();
-        json!({ "errors": errors, "more": self.more })
-    }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::ConnectorRegistry;
 use super::entry::{Action, Entry};
-use crate::base::{ActionContext, Connection, ConnectorError, ContextParts, Result};
+use crate::base::{ActionContext, Connection, ConnectorError, ContextParts, Outbound, Result};
 
 #[async_trait]
 impl ActionRunner for ConnectorRegistry {
@@ -99,7 +99,7 @@ impl ConnectorRegistry {
             None if spec.uses_default => "default",
             None => return Ok(Connection::none(key)),
         };
-        let Some(fields) = self.connections.resolve(call.tenant_id, key, name).await? else {
+        let Some(fields) = self.connections.resolve_for(call, key, name).await? else {
             return match &call.connection {
                 Some(name) => Err(ConnectorError::config_invalid(format!(
                     "there is no connection `{name}` of `{key}`; set it up or name another one"
@@ -126,23 +126,26 @@ impl ConnectorRegistry {
             |name: &str| entry.connection.iter().flat_map(|spec| &spec.fields).any(|f| f.name == name && !f.secret);
         let secrets = connection.values().filter(|(name, _)| !is_shown(name)).map(|(_, value)| value.clone()).collect();
         ActionContext::new(ContextParts {
-            connector: entry.connector.key().to_owned(),
-            effect: action.meta.effect,
-            http: self.http.clone(),
-            breakers: self.breakers.clone(),
-            clock: self.clock.clone(),
+            outbound: Outbound {
+                connector: entry.connector.key().to_owned(),
+                effect: action.meta.effect,
+                http: self.http.clone(),
+                breakers: self.breakers.clone(),
+                clock: self.clock.clone(),
+                tenant_id: call.tenant_id,
+                correlation_id: call.correlation_id.clone(),
+                deadline: call.deadline,
+                sent,
+            },
+            providers: self.providers.clone(),
             connection,
-            tenant_id: call.tenant_id,
             execution_id: call.execution_id,
             step_path: call.step_path.clone(),
             attempt: call.attempt,
             idempotency_key: call.idempotency_key.clone(),
-            correlation_id: call.correlation_id.clone(),
-            deadline: call.deadline,
             cancel: call.cancel.clone(),
             log: call.log.clone(),
             secrets,
-            sent,
         })
     }
 

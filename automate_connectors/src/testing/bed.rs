@@ -10,7 +10,7 @@ use automate_core::clock;
 use automate_core::error::StepError;
 use automate_core::ids::{ExecutionId, TenantId};
 use automate_core::limits::LOG_LINES_PER_ATTEMPT;
-use automate_core::secrets::SecretValue;
+use automate_core::secrets::{SecretError, SecretResolver, SecretValue};
 use chrono::TimeDelta;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::PlainHttp;
 use super::server::MisbehavingServer;
 use crate::base::{ConnectionResolver, Connector, Result};
+use crate::provider::ProviderRegistry;
 use crate::registry::ConnectorRegistry;
 
 /// Keeps log lines.
@@ -59,6 +60,27 @@ impl FixedConnections {
 impl ConnectionResolver for FixedConnections {
     async fn resolve(&self, _: TenantId, connector: &str, name: &str) -> Result<Option<BTreeMap<String, SecretValue>>> {
         Ok(self.0.get(&(connector.to_owned(), name.to_owned())).cloned())
+    }
+}
+
+/// Secrets from a map, the same for every tenant.
+#[derive(Debug, Clone, Default)]
+pub struct FixedSecrets(BTreeMap<String, SecretValue>);
+
+impl FixedSecrets {
+    /// The same, with a secret.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.0.insert(key.to_owned(), SecretValue::new(value.to_owned()));
+        self
+    }
+}
+
+#[async_trait]
+impl SecretResolver for FixedSecrets {
+    async fn resolve(&self, _: TenantId, key: &str) -> std::result::Result<SecretValue, SecretError> {
+        let not_found = || SecretError::NotFound { key: key.to_owned(), asked: vec!["tests".to_owned()] };
+        self.0.get(key).cloned().ok_or_else(not_found)
     }
 }
 
@@ -109,6 +131,13 @@ impl TestBed {
             registry.add(connector);
         }
         Self { server, registry, log: Arc::new(RecordingLog::default()) }
+    }
+
+    /// The same, with providers of language models.
+    #[must_use]
+    pub fn with_providers(mut self, providers: ProviderRegistry) -> Self {
+        self.registry = self.registry.with_providers(Arc::new(providers));
+        self
     }
 
     /// A call of this bed.

@@ -2,14 +2,18 @@
 //! guard.
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::response::Parts;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
+use crate::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse, HttpStream};
 
 /// One connection per request, over HTTP/1.1.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,14 +22,64 @@ pub struct PlainHttp;
 #[async_trait]
 impl HttpClient for PlainHttp {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let after = request.timeout;
-        tokio::time::timeout(after, exchange(request)).await.unwrap_or(Err(HttpError::Timeout { after }))
+        self.send_streaming(request).await?.read().await
+    }
+
+    async fn send_streaming(&self, request: HttpRequest) -> Result<HttpStream, HttpError> {
+        let (after, until) = (request.timeout, Instant::now() + request.timeout);
+        let (limit, truncate) = (request.max_response_bytes, request.truncate_response);
+        let opened = tokio::time::timeout_at(until, open(request)).await;
+        let (parts, body, connection) = opened.unwrap_or(Err(HttpError::Timeout { after }))?;
+        let body = Body { body, connection, limit, left: limit, truncate };
+        let chunks = stream::unfold(Some(body), move |body| async move {
+            let mut body = body?;
+            match tokio::time::timeout_at(until, body.next()).await {
+                Ok(Ok(Some(piece))) => Some((Ok(piece), Some(body))),
+                Ok(Ok(None)) => None,
+                Ok(Err(error)) => Some((Err(error), None)),
+                Err(_) => Some((Err(HttpError::Timeout { after }), None)),
+            }
+        });
+        Ok(HttpStream::new(parts.status, parts.headers, chunks.boxed()))
     }
 }
 
-async fn exchange(request: HttpRequest) -> Result<HttpResponse, HttpError> {
+fn cut(error: hyper::Error) -> HttpError {
+    HttpError::Cut { reason: error.to_string() }
+}
+
+/// A body that is still coming. The connection ends with it, so that a cancelled call closes it.
+struct Body {
+    body: Incoming,
+    #[expect(dead_code, reason = "held so that the connection lives as long as its body")]
+    connection: AbortOnDropHandle<hyper::Result<()>>,
+    limit: usize,
+    left: usize,
+    truncate: bool,
+}
+
+impl Body {
+    async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        while let Some(frame) = self.body.frame().await {
+            let Ok(mut piece) = frame.map_err(cut)?.into_data() else { continue };
+            if piece.len() > self.left {
+                if !self.truncate {
+                    return Err(HttpError::TooLarge { limit: self.limit });
+                }
+                if self.left == 0 {
+                    return Ok(None);
+                }
+                piece.truncate(self.left);
+            }
+            self.left -= piece.len();
+            return Ok(Some(piece));
+        }
+        Ok(None)
+    }
+}
+
+async fn open(request: HttpRequest) -> Result<(Parts, Incoming, AbortOnDropHandle<hyper::Result<()>>), HttpError> {
     let invalid = |reason: &str| HttpError::Invalid { reason: reason.to_owned() };
-    let cut = |error: hyper::Error| HttpError::Cut { reason: error.to_string() };
     if request.url.scheme() != "http" {
         return Err(invalid("the test client speaks http only"));
     }
@@ -35,8 +89,7 @@ async fn exchange(request: HttpRequest) -> Result<HttpResponse, HttpError> {
         .await
         .map_err(|error| HttpError::Connect { reason: error.to_string() })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(cut)?;
-    // Ends with this future, so that a cancelled call closes its connection.
-    let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
+    let connection = AbortOnDropHandle::new(tokio::spawn(connection));
 
     let target = match request.url.query() {
         Some(query) => format!("{}?{query}", request.url.path()),
@@ -48,20 +101,6 @@ async fn exchange(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     *outgoing.headers_mut() = request.headers;
     let host = HeaderValue::from_str(&format!("{host}:{port}")).map_err(|_| invalid("the host is not valid"))?;
     outgoing.headers_mut().insert(HOST, host);
-    let (parts, mut body) = sender.send_request(outgoing).await.map_err(cut)?.into_parts();
-
-    let limit = request.max_response_bytes;
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
-        let room = limit - read.len();
-        read.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
-            if request.truncate_response {
-                break;
-            }
-            return Err(HttpError::TooLarge { limit });
-        }
-    }
-    Ok(HttpResponse::new(parts.status, parts.headers, Bytes::from(read)))
+    let (parts, body) = sender.send_request(outgoing).await.map_err(cut)?.into_parts();
+    Ok((parts, body, connection))
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use automate_core::actions::{ActionRunner, Catalog};
 use automate_core::clock;
+use automate_core::config::ProviderConfig;
 use automate_core::error::{ErrorCode, StepError};
 use automate_core::limits::RESPONSE_BYTES;
 use automate_core::secrets::SecretValue;
@@ -13,10 +14,24 @@ use chrono::TimeDelta;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use super::bed::{FixedConnections, TestBed};
+use super::bed::{FixedConnections, FixedSecrets, TestBed};
+use super::client::PlainHttp;
 use super::server::{Behaviour, MisbehavingServer};
 use crate::base::{ActionSpec, Connector, WebhookSecrets};
+use crate::provider::{Provider, ProviderRegistry};
 use crate::verify::sign;
+
+/// A value that is looked for where it must not be.
+fn canary(name: &str) -> String {
+    format!("canary-{name}-5up3r53cr3t")
+}
+
+/// The settings of a provider that hold credentials.
+fn credentials(provider: &dyn Provider) -> Vec<String> {
+    let schema = provider.config_schema();
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    properties.filter(|(_, field)| field["writeOnly"] == true).map(|(name, _)| name.clone()).collect()
+}
 
 type MakeInput = fn(&str) -> Value;
 
@@ -29,6 +44,7 @@ struct HttpCase {
 /// A connector under test, and what is needed to make its actions call.
 pub struct Kit {
     connector: Arc<dyn Connector>,
+    provider: Option<(Arc<dyn Provider>, String)>,
     fields: Vec<(String, String)>,
     url_field: Option<(String, String)>,
     cases: Vec<HttpCase>,
@@ -45,9 +61,9 @@ impl Kit {
             .unwrap_or_default()
             .into_iter()
             .filter(|field| field.secret)
-            .map(|field| (field.name.to_owned(), format!("canary-{}-5up3r53cr3t", field.name)))
+            .map(|field| (field.name.to_owned(), canary(field.name)))
             .collect();
-        Self { connector, fields, url_field: None, cases: Vec::new() }
+        Self { connector, provider: None, fields, url_field: None, cases: Vec::new() }
     }
 
     /// The same, with the value of a connection's field.
@@ -66,6 +82,15 @@ impl Kit {
         self
     }
 
+    /// The same, for a connector that asks language models: the provider is the one that is asked
+    /// where nobody names one, its `base_url` is the address of the kit's server and this path, and
+    /// its credentials are looked for where they must not be.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider, path: &str) -> Self {
+        self.provider = Some((Arc::new(provider), path.to_owned()));
+        self
+    }
+
     /// The same, with an action that makes HTTP calls: a valid input, given the server's address,
     /// and what the service answers when it goes well.
     #[must_use]
@@ -81,7 +106,22 @@ impl Kit {
         let fields: Vec<(&str, &str)> =
             self.fields.iter().chain(&url).map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let connections = FixedConnections::default().with(self.key(), "default", &fields);
-        TestBed::over(server, vec![self.connector.clone()], connections)
+        let providers = self.providers(&server);
+        TestBed::over(server, vec![self.connector.clone()], connections).with_providers(providers)
+    }
+
+    fn providers(&self, server: &MisbehavingServer) -> ProviderRegistry {
+        let mut registry = ProviderRegistry::new(Arc::new(PlainHttp), Arc::new(FixedSecrets::default()));
+        if let Some((provider, path)) = &self.provider {
+            let mut config = ProviderConfig { kind: provider.key().to_owned(), ..ProviderConfig::default() };
+            for name in credentials(provider.as_ref()) {
+                config.fields.insert(name.clone(), canary(&name).into());
+            }
+            config.fields.insert("base_url".to_owned(), server.url(path).into());
+            config.fields.insert("default_model".to_owned(), "model-1".into());
+            registry.add(provider.clone()).configure("default", &config);
+        }
+        registry
     }
 
     fn key(&self) -> &'static str {
@@ -220,13 +260,16 @@ impl Kit {
             let gone = TestBed { server: other, registry, log };
             let error = self.expect_error(self.run(&gone, &case.action, input, Duration::from_secs(5)).await);
             assert_eq!(error.code, ErrorCode::TransientNetwork, "`{}` with nobody there: {error}", case.action);
+            // Otherwise the engine would have to take the outcome for unknown.
+            let sent = error.details.as_ref().and_then(|details| details.get("sent")).and_then(Value::as_bool);
+            assert!(!once || sent == Some(false), "`{}` does not say that nothing was sent: {error}", case.action);
         }
     }
 
-    /// No value of a connection's secret field shows in output, errors, log lines or `Debug`, also
+    /// No value of a connection's secret field, nor of a provider's, shows in output, errors, log lines or `Debug`, also
     /// where the service sends back all that it got.
     pub async fn secrets(&self) {
-        let canaries: Vec<&str> = self
+        let mut canaries: Vec<String> = self
             .connector
             .connection()
             .map(|spec| spec.fields)
@@ -234,8 +277,11 @@ impl Kit {
             .iter()
             .filter(|field| field.secret)
             .filter_map(|field| self.fields.iter().find(|(name, _)| name == field.name))
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| value.clone())
             .collect();
+        if let Some((provider, _)) = &self.provider {
+            canaries.extend(credentials(provider.as_ref()).iter().map(|name| canary(name)));
+        }
         for case in &self.cases {
             let bed = self.bed().await;
             for status in [200, 400, 401, 403, 500] {
@@ -244,7 +290,7 @@ impl Kit {
                     self.run(&bed, &case.action, (case.input)(&bed.server.url("")), Duration::from_secs(5)).await;
                 let shown = format!("{outcome:?} {:?}", bed.log.lines());
                 for canary in &canaries {
-                    assert!(!shown.contains(canary), "`{}` on {status} shows a secret: {shown}", case.action);
+                    assert!(!shown.contains(canary.as_str()), "`{}` on {status} shows a secret: {shown}", case.action);
                 }
             }
         }

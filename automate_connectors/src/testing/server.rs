@@ -68,6 +68,15 @@ pub enum Behaviour {
         /// How often.
         every: Duration,
     },
+    /// A 200 whose body comes in these pieces, each by itself; then it ends, or is cut.
+    Pieces {
+        /// Its media type.
+        content_type: String,
+        /// The pieces.
+        pieces: Vec<Vec<u8>>,
+        /// Whether the connection closes before the body has ended.
+        cut: bool,
+    },
     /// Nothing, while the connection stays open.
     Silence,
 }
@@ -91,6 +100,13 @@ impl Behaviour {
     pub fn rate_limited(retry_after: &str) -> Self {
         let headers = vec![("retry-after".to_owned(), retry_after.to_owned())];
         Self::Answer { status: 429, headers, body: "slow down".to_owned() }
+    }
+
+    /// A stream of server-sent events, in one piece for each text.
+    #[must_use]
+    pub fn events<T: AsRef<[u8]>>(pieces: impl IntoIterator<Item = T>) -> Self {
+        let pieces = pieces.into_iter().map(|piece| piece.as_ref().to_vec()).collect();
+        Self::Pieces { content_type: "text/event-stream".to_owned(), pieces, cut: false }
     }
 
     /// A redirect.
@@ -324,6 +340,17 @@ async fn behave(behaviour: Behaviour, request: &Recorded) -> io::Result<Response
                 });
                 let headers = [("content-length".to_owned(), "1000".to_owned())];
                 return Ok(response(200, &headers, pieces(body)));
+            }
+            Behaviour::Pieces { content_type, pieces: all, cut } => {
+                let end = cut.then(|| Err(io::ErrorKind::Other.into()));
+                let parts: Vec<io::Result<Frame<Bytes>>> =
+                    all.into_iter().map(|piece| Ok(Frame::data(Bytes::from(piece)))).chain(end).collect();
+                let body = stream::unfold(parts.into_iter(), |mut parts| async move {
+                    // The pause sends each piece by itself.
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    parts.next().map(|part| (part, parts))
+                });
+                return Ok(response(200, &[("content-type".to_owned(), content_type)], pieces(body)));
             }
             Behaviour::Huge { bytes } => {
                 let body = stream::unfold(bytes, |left| async move {

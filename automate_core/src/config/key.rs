@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{AllowRule, Config, LogFormat, mask_url};
+use super::{AllowRule, Config, Hidden, LogFormat, MASK, VaultAuth, mask_url};
 use crate::limits;
 
 /// A value as its source gave it.
@@ -84,6 +84,10 @@ table! {
         "Where the embedded database, the key file and artifacts live.";
     "server.bind" => server.bind, "host:port", "127.0.0.1:8000", host_and_port,
         "The address that the server listens on; port 0 takes a free one.";
+    "server.public_url" => server.public_url, "`http://` or `https://` with host and port, and nothing after it", "",
+        server_address,
+        "Where browsers find the server, such as `https://automate.example`. With `https` the cookies of sessions are \
+         `Secure`; log-ins at identity providers need it.";
     "server.body_limit_bytes" => server.body_limit_bytes, "a whole number from 1 to 104857600", "1048576",
         |r| whole(r, 1, limits::BODY_BYTES_MAX as u64),
         "The most bytes of a request's body; a larger one gets 413.";
@@ -122,15 +126,54 @@ table! {
         "What the names of environment variables that hold secrets begin with.";
     "secrets.cache_seconds" => secrets.cache, "a whole number of seconds from 0 to 3600", "60", |r| seconds(r, 0, 3600),
         "How long a secret's value is kept in memory; 0 asks the backend each time.";
+    "secrets.file_dir" => secrets.file_dir, "a path", "", optional_path,
+        "The folder of the backend `file`: one file for each key, in a folder for each tenant but the default one.";
+    "secrets.vault.address" => secrets.vault.address, "`http://` or `https://` with host and port, and nothing after it",
+        "", server_address, "The Vault of the backend `vault`.";
+    "secrets.vault.namespace" => secrets.vault.namespace, "names separated by `/`", "", segments,
+        "Its namespace, where it has them.";
+    "secrets.vault.mount" => secrets.vault.mount, "names separated by `/`, at least one", "secret",
+        |r| some(segments(r)?, r), "Where the KV engine, version 2, is mounted.";
+    "secrets.vault.prefix" => secrets.vault.prefix, "names separated by `/`", "automate", segments,
+        "What paths begin with: the key `K` of the tenant `acme` is `PREFIX/acme/K`.";
+    "secrets.vault.field" => secrets.vault.field, "a name", "value", |r| some(segments(r)?, r),
+        "The field of a secret's data that is its value.";
+    "secrets.vault.auth" => secrets.vault.auth, "`token` or `approle`", "token", vault_auth, "How to log in.";
+    "secrets.vault.auth_mount" => secrets.vault.auth_mount, "names separated by `/`, at least one", "approle",
+        |r| some(segments(r)?, r), "Where the AppRole method is mounted.";
+    "secrets.vault.token" => secrets.vault.token, "a token", "", hidden,
+        "The token; better in a file, or in the environment than in `automate.toml`.";
+    "secrets.vault.token_file" => secrets.vault.token_file, "a path", "", optional_path,
+        "A file with the token, read at each log-in.";
+    "secrets.vault.role_id" => secrets.vault.role_id, "a role id", "", hidden, "The role id of AppRole.";
+    "secrets.vault.secret_id" => secrets.vault.secret_id, "a secret id", "", hidden,
+        "The secret id of AppRole; none where the role needs none.";
+    "secrets.vault.secret_id_file" => secrets.vault.secret_id_file, "a path", "", optional_path,
+        "A file with the secret id, read at each log-in.";
+    "secrets.vault.ca_file" => secrets.vault.ca_file, "a path", "", optional_path,
+        "Certificates in PEM that are trusted besides the system's.";
     "templates.env_allow" => templates.env_allow, "a list of names of environment variables", "", env_names,
         "Environment variables that `env.` in templates may read.";
     "history.retention_days" => history.retention_days, "a whole number from 0 to 36500", "30", |r| whole(r, 0, 36_500),
         "Days that finished executions, events and received webhooks are kept; 0 is for ever.";
     "log.format" => log.format, "`text` or `json`", "text", log_format,
         "The shape of log lines; `RUST_LOG` filters them.";
+    "api.requests_per_minute" => api.requests_per_minute, "a whole number from 1 to 10000000", "6000",
+        |r| whole(r, 1, 10_000_000),
+        "Requests to the REST API in a minute, by one token or session; a third of them may come at once.";
+    "api.address_requests_per_minute" => api.address_requests_per_minute, "a whole number from 1 to 10000000", "12000",
+        |r| whole(r, 1, 10_000_000),
+        "The same, from one address.";
+    "api.failures_per_minute" => api.failures_per_minute, "a whole number from 1 to 10000000", "60",
+        |r| whole(r, 1, 10_000_000),
+        "Requests with wrong credentials in a minute, from one address.";
     "webhooks.tolerance_seconds" => webhooks.tolerance, "a whole number of seconds from 1 to 3600", "300",
         |r| seconds(r, 1, 3600),
         "How far the signed timestamp of a webhook may be from now.";
+    "sessions.idle_minutes" => sessions.idle_minutes, "a whole number from 5 to 10080", "60", |r| whole(r, 5, 10_080),
+        "Minutes without a request after which somebody is logged out.";
+    "sessions.absolute_hours" => sessions.absolute_hours, "a whole number from 1 to 8760", "12", |r| whole(r, 1, 8_760),
+        "Hours after a log-in at which somebody is logged out in any case.";
 }
 
 /// Every key, in the order of the reference page.
@@ -178,7 +221,7 @@ fn quoted(text: &str) -> String {
     format!("`{short}`")
 }
 
-fn text(raw: &Raw) -> Result<String, String> {
+pub(super) fn text(raw: &Raw) -> Result<String, String> {
     match raw {
         Raw::Text(text) | Raw::Typed(Value::String(text)) => Ok(text.trim().to_owned()),
         Raw::Typed(_) => Err(describe(raw)),
@@ -197,7 +240,7 @@ fn seconds(raw: &Raw, min: u64, max: u64) -> Result<Duration, String> {
     whole(raw, min, max).map(Duration::from_secs)
 }
 
-fn list(raw: &Raw) -> Result<Vec<String>, String> {
+pub(super) fn list(raw: &Raw) -> Result<Vec<String>, String> {
     let parts: Vec<String> = match raw {
         Raw::Text(text) | Raw::Typed(Value::String(text)) => text.split(',').map(|s| s.trim().to_owned()).collect(),
         Raw::Typed(Value::Array(items)) => items
@@ -215,6 +258,48 @@ fn list(raw: &Raw) -> Result<Vec<String>, String> {
 fn path(raw: &Raw) -> Result<PathBuf, String> {
     let text = text(raw)?;
     if text.is_empty() || text.contains('\0') { Err(describe(raw)) } else { Ok(PathBuf::from(text)) }
+}
+
+fn optional_path(raw: &Raw) -> Result<PathBuf, String> {
+    let text = text(raw)?;
+    if text.contains('\0') { Err(describe(raw)) } else { Ok(PathBuf::from(text)) }
+}
+
+/// Takes whatever is text; what is wrong with it must not be told by showing it.
+fn hidden(raw: &Raw) -> Result<Hidden, String> {
+    match raw {
+        Raw::Text(text) | Raw::Typed(Value::String(text)) => Ok(Hidden::new(text.trim().to_owned())),
+        Raw::Typed(_) => Err("something that is no text".to_owned()),
+    }
+}
+
+/// Names that can stand in a path and lead nowhere else.
+fn segments(raw: &Raw) -> Result<String, String> {
+    let text = text(raw)?;
+    let ok = text.is_empty() || text.split('/').all(crate::secrets::is_valid_key);
+    if ok { Ok(text) } else { Err(describe(raw)) }
+}
+
+fn some(text: String, raw: &Raw) -> Result<String, String> {
+    if text.is_empty() { Err(describe(raw)) } else { Ok(text) }
+}
+
+fn server_address(raw: &Raw) -> Result<String, String> {
+    let text = text(raw)?;
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let plain = host.is_some_and(|host| {
+        !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '?' | '#' | '\\'))
+    });
+    if plain || text.is_empty() { Ok(text) } else { Err(describe(raw)) }
+}
+
+fn vault_auth(raw: &Raw) -> Result<VaultAuth, String> {
+    match text(raw)?.as_str() {
+        "token" => Ok(VaultAuth::Token),
+        "approle" => Ok(VaultAuth::AppRole),
+        _ => Err(describe(raw)),
+    }
 }
 
 fn host_and_port(raw: &Raw) -> Result<String, String> {
@@ -245,13 +330,16 @@ fn backends(raw: &Raw) -> Result<Vec<String>, String> {
     if names.is_empty() { Err("an empty list".to_owned()) } else { Ok(names) }
 }
 
+/// What the names of variables begin with that hold what opens everything else.
+const CREDENTIALS: [&str; 3] = ["AUTOMATE_MASTER_KEY", "AUTOMATE_SECRETS__VAULT__", "AUTOMATE_OIDC__"];
+
 fn is_env_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn env_names(raw: &Raw) -> Result<Vec<String>, String> {
     let names = list(raw)?;
-    match names.iter().find(|name| !is_env_name(name) || name.starts_with("AUTOMATE_MASTER_KEY")) {
+    match names.iter().find(|name| !is_env_name(name) || CREDENTIALS.iter().any(|c| name.starts_with(c))) {
         Some(bad) => Err(quoted(bad)),
         None => Ok(names),
     }
@@ -263,7 +351,7 @@ fn env_prefix(raw: &Raw) -> Result<String, String> {
     let safe = is_env_name(&prefix)
         && prefix.ends_with('_')
         && prefix.len() >= 3
-        && !"AUTOMATE_MASTER_KEY_FILE".starts_with(prefix.as_str());
+        && !CREDENTIALS.iter().any(|c| c.starts_with(prefix.as_str()) || prefix.starts_with(c));
     if safe { Ok(prefix) } else { Err(describe(raw)) }
 }
 
@@ -289,6 +377,18 @@ impl Show for String {
 impl Show for PathBuf {
     fn show(&self) -> String {
         Path::display(self).to_string()
+    }
+}
+
+impl Show for Hidden {
+    fn show(&self) -> String {
+        if self.is_empty() { String::new() } else { MASK.to_owned() }
+    }
+}
+
+impl Show for VaultAuth {
+    fn show(&self) -> String {
+        self.as_str().to_owned()
     }
 }
 

@@ -19,6 +19,12 @@ pub(super) struct Setting {
 
 /// Where named connections stand.
 pub(super) const CONNECTIONS: &str = "connections";
+/// Where providers of language models stand.
+pub(super) const PROVIDERS: &str = "providers";
+/// Where identity providers stand.
+pub(super) const OIDC: &str = "oidc";
+/// The sections whose keys are names of the operator's own.
+pub(super) const NAMED: [&str; 3] = [CONNECTIONS, PROVIDERS, OIDC];
 
 /// Variables that begin with `AUTOMATE_` and are no keys.
 fn is_reserved(name: &str) -> bool {
@@ -75,12 +81,14 @@ fn flatten(out: &mut Vec<Setting>, path: &str, text: &str, prefix: &str, table: 
 }
 
 /// Whether a table holds further keys, as opposed to being the value of one (of a field of a
-/// connection) or a name that is not known at all.
+/// connection or provider) or a name that is not known at all.
 fn descends(name: &str, inner: &DeTable<'_>) -> bool {
     let is_key = keys().iter().any(|key| key.name == name);
-    let in_connection = name.strip_prefix(CONNECTIONS).is_some_and(|rest| rest.matches('.').count() >= 2);
-    let is_section = name == CONNECTIONS || keys().iter().any(|key| key.name.split('.').next() == Some(name));
-    !is_key && !in_connection && (!inner.is_empty() || is_section)
+    let in_entry =
+        NAMED.iter().any(|section| name.strip_prefix(section).is_some_and(|rest| rest.matches('.').count() >= 2));
+    let begins = |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    let is_section = NAMED.contains(&name) || keys().iter().any(|key| begins(key.name));
+    !is_key && !in_entry && (!inner.is_empty() || is_section)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::key::{Raw, describe, env_name, keys};
-use super::layers::{CONNECTIONS, Setting, from_env, from_toml};
+use super::layers::{CONNECTIONS, NAMED, OIDC, PROVIDERS, Setting, from_env, from_toml};
 use super::mask::{MASK, is_sensitive_name};
-use super::{Config, ConnectionConfig};
+use super::oidc::Fault;
+use super::{Config, ConnectionConfig, ProviderConfig};
 use crate::limits;
 
 /// The file that is read where none is named; it may be absent.
@@ -153,6 +154,12 @@ impl Config {
                 });
             }
         }
+        for (name, provider) in &loaded.config.oidc {
+            if let Some(field) = provider.missing() {
+                let hint = "an identity provider needs its `issuer` and our `client_id` there".to_owned();
+                errors.push(ConfigError::Missing { key: format!("{OIDC}.{name}.{field}"), hint });
+            }
+        }
         loaded.config.follow_data_dir();
         if errors.is_empty() { Ok(loaded) } else { Err(ConfigErrors(errors)) }
     }
@@ -160,7 +167,7 @@ impl Config {
 
 impl Loaded {
     /// Every key with its effective value and source, in the order of the reference page, then the
-    /// connections.
+    /// connections, the providers and the identity providers.
     #[must_use]
     pub fn effective(&self) -> Vec<Effective> {
         let source_of = |key: &str| self.sources.get(key).cloned().unwrap_or(Source::Default);
@@ -172,24 +179,36 @@ impl Loaded {
                 source: source_of(key.name),
             })
             .collect();
-        for (name, connection) in &self.config.connections {
-            let connector = format!("{CONNECTIONS}.{name}.connector");
-            lines.push(Effective {
-                value: connection.connector.clone(),
-                source: source_of(&connector),
-                key: connector,
-            });
-            for (field, value) in &connection.fields {
-                let key = format!("{CONNECTIONS}.{name}.{field}");
+        let connections =
+            self.config.connections.iter().map(|(name, c)| (CONNECTIONS, name, "connector", &c.connector, &c.fields));
+        let providers = self.config.providers.iter().map(|(name, p)| (PROVIDERS, name, "kind", &p.kind, &p.fields));
+        for (section, name, kind_field, kind, fields) in connections.chain(providers) {
+            let key = format!("{section}.{name}.{kind_field}");
+            // A provider's kind may be its name.
+            let value = if kind.is_empty() { name.clone() } else { kind.clone() };
+            lines.push(Effective { value, source: source_of(&key), key });
+            for (field, value) in fields {
+                let key = format!("{section}.{name}.{field}");
                 lines.push(Effective { value: show_field(field, value), source: source_of(&key), key });
+            }
+        }
+        for (name, provider) in &self.config.oidc {
+            for (field, value) in provider.shown() {
+                let key = format!("{OIDC}.{name}.{field}");
+                lines.push(Effective { value, source: source_of(&key), key });
             }
         }
         lines
     }
 
     fn apply(&mut self, setting: Setting, errors: &mut Vec<ConfigError>) {
-        if let Some(path) = setting.name.strip_prefix(CONNECTIONS).and_then(|rest| rest.strip_prefix('.')) {
-            self.apply_connection(path, &setting, errors);
+        let within = |section: &str| setting.name.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
+        if let Some(path) = within(CONNECTIONS) {
+            self.apply_named(CONNECTIONS, path, &setting, errors);
+        } else if let Some(path) = within(PROVIDERS) {
+            self.apply_named(PROVIDERS, path, &setting, errors);
+        } else if let Some(path) = within(OIDC) {
+            self.apply_oidc(path, &setting, errors);
         } else if let Some(key) = keys().iter().find(|key| key.name == setting.name) {
             match key.set(&mut self.config, &setting.raw) {
                 Ok(()) => {
@@ -211,40 +230,90 @@ impl Loaded {
         }
     }
 
-    fn apply_connection(&mut self, path: &str, setting: &Setting, errors: &mut Vec<ConfigError>) {
+    /// One field of `[connections.NAME]` or `[providers.NAME]`.
+    fn apply_named(&mut self, section: &str, path: &str, setting: &Setting, errors: &mut Vec<ConfigError>) {
         let key = &setting.name;
+        let (kind_field, kind_takes) = if section == CONNECTIONS {
+            ("connector", "the key of a connector")
+        } else {
+            ("kind", "a kind of provider")
+        };
         let Some((name, field)) = path.split_once('.') else {
             let got = describe(&setting.raw);
-            errors.push(invalid(key, &setting.source, "a section `[connections.NAME]` with `connector = …`", got));
+            let takes = match section {
+                CONNECTIONS => "a section `[connections.NAME]` with `connector = …`",
+                _ => "a section `[providers.NAME]` with `kind = …`",
+            };
+            errors.push(invalid(key, &setting.source, takes, got));
             return;
         };
-        let well_formed = |word: &str| {
-            !word.is_empty()
-                && word.len() <= 64
-                && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-        };
-        if !well_formed(name) || !well_formed(field) {
-            let takes = "a name of letters, digits, `_` and `-`, 64 characters at most";
-            errors.push(invalid(key, &setting.source, takes, format!("`{path}`")));
+        if !is_name(name) || !is_name(field) {
+            errors.push(invalid(key, &setting.source, NAME, format!("`{path}`")));
             return;
         }
-        let connection: &mut ConnectionConfig = self.config.connections.entry(name.to_owned()).or_default();
+        let (kind, fields) = if section == CONNECTIONS {
+            let ConnectionConfig { connector, fields } = self.config.connections.entry(name.to_owned()).or_default();
+            (connector, fields)
+        } else {
+            if self.config.providers.len() >= limits::PROVIDERS && !self.config.providers.contains_key(name) {
+                let takes = format!("{} providers at most", limits::PROVIDERS);
+                errors.push(invalid(key, &setting.source, &takes, "one more".to_owned()));
+                return;
+            }
+            let ProviderConfig { kind, fields } = self.config.providers.entry(name.to_owned()).or_default();
+            (kind, fields)
+        };
         let value = match &setting.raw {
             Raw::Text(text) => Value::String(text.clone()),
             Raw::Typed(value) => value.clone(),
         };
-        match (field, value) {
-            ("connector", Value::String(connector)) => connection.connector = connector,
-            ("connector", _) => {
-                errors.push(invalid(key, &setting.source, "the key of a connector", describe(&setting.raw)));
+        match value {
+            Value::String(word) if field == kind_field => *kind = word,
+            _ if field == kind_field => {
+                errors.push(invalid(key, &setting.source, kind_takes, describe(&setting.raw)));
                 return;
             }
-            (_, value) => {
-                connection.fields.insert(field.to_owned(), value);
+            value => {
+                fields.insert(field.to_owned(), value);
             }
         }
         self.sources.insert(key.clone(), setting.source.clone());
     }
+
+    /// One field of `[oidc.NAME]`.
+    fn apply_oidc(&mut self, path: &str, setting: &Setting, errors: &mut Vec<ConfigError>) {
+        let key = &setting.name;
+        let Some((name, field)) = path.split_once('.') else {
+            let takes = "a section `[oidc.NAME]` with `issuer = …`";
+            errors.push(invalid(key, &setting.source, takes, describe(&setting.raw)));
+            return;
+        };
+        let known = self.config.oidc.contains_key(name);
+        if !is_name(name) || (!known && self.config.oidc.len() >= limits::IDENTITY_PROVIDERS) {
+            let takes = format!("{NAME}, {} providers at most", limits::IDENTITY_PROVIDERS);
+            errors.push(invalid(key, &setting.source, &takes, format!("`{path}`")));
+            return;
+        }
+        let provider = self.config.oidc.entry(name.to_owned()).or_default();
+        match provider.set(field, &setting.raw) {
+            Ok(()) => {
+                self.sources.insert(key.clone(), setting.source.clone());
+            }
+            Err(Fault::Invalid(takes, got)) => errors.push(invalid(key, &setting.source, takes, got)),
+            Err(Fault::Unknown(nearest)) => errors.push(ConfigError::Unknown {
+                key: key.clone(),
+                from: setting.source.to_string(),
+                nearest: format!("{OIDC}.{name}.{nearest}"),
+            }),
+        }
+    }
+}
+
+/// What names of the operator's own are like.
+const NAME: &str = "a name of letters, digits, `_` and `-`, 64 characters at most";
+
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.len() <= 64 && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -269,7 +338,8 @@ fn show_field(field: &str, value: &Value) -> String {
 }
 
 fn is_section(name: &str) -> bool {
-    name == CONNECTIONS || keys().iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
+    NAMED.contains(&name)
+        || keys().iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
 fn invalid(key: &str, source: &Source, takes: &str, got: String) -> ConfigError {
@@ -283,7 +353,7 @@ fn unknown(setting: &Setting) -> ConfigError {
     let nearest = keys()
         .iter()
         .map(|key| key.name)
-        .chain(["connections.NAME.connector"])
+        .chain(["connections.NAME.connector", "providers.NAME.kind", "oidc.NAME.issuer"])
         .min_by_key(|name| strsim::damerau_levenshtein(&plain(name), &given))
         .unwrap_or_default();
     let (key, nearest) = match &setting.source {

@@ -179,6 +179,42 @@ fn connections_are_read_from_all_layers_and_shown_masked() {
 }
 
 #[test]
+fn providers_are_read_from_all_layers_and_shown_masked() {
+    let toml = "[providers.openai]\napi_key = \"$secret:OPENAI\"\n[providers.local]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:8080/v1\"\napi_key = \"literal\"\n[providers.local.prices.\"a.b-1\"]\ninput = \"0.15\"\n";
+    let loaded = load(toml, &[("AUTOMATE_PROVIDERS__LOCAL__DEFAULT_MODEL", "a.b-1")], &[]).unwrap();
+    let local = &loaded.config.providers["local"];
+    assert_eq!((local.kind.as_str(), &local.fields["default_model"]), ("openai", &serde_json::json!("a.b-1")));
+    assert_eq!(local.fields["prices"], serde_json::json!({"a.b-1": {"input": "0.15"}}));
+    let shown: BTreeMap<String, String> = loaded.effective().into_iter().map(|e| (e.key, e.value)).collect();
+    assert_eq!(shown["providers.openai.kind"], "openai");
+    assert_eq!(shown["providers.openai.api_key"], "$secret:OPENAI");
+    assert_eq!(shown["providers.local.api_key"], "***");
+    assert!(!format!("{:?}", loaded.config).contains("literal"));
+    let wrong = messages(load("[providers]\nbad = 1\n[providers.x]\nkind = 3\n", &[], &[]));
+    assert!(wrong[0].contains("expected a section `[providers.NAME]`"), "{wrong:?}");
+    assert!(wrong[1].contains("expected a kind of provider"), "{wrong:?}");
+}
+
+#[test]
+fn identity_providers_are_read_from_all_layers_and_shown_masked() {
+    let toml = "[oidc.corp]\nissuer = \"https://id.example\"\nclient_id = \"automate\"\nclient_secret = \"$secret:OIDC\"\nallowed_domains = [\"example.org\"]\ncreate_users = true\n[oidc.lab]\nissuer = \"http://127.0.0.1:9000\"\nclient_id = \"x\"\n";
+    let loaded = load(toml, &[("AUTOMATE_OIDC__LAB__CLIENT_SECRET", "literal")], &[]).unwrap();
+    let corp = &loaded.config.oidc["corp"];
+    assert!(corp.create_users && corp.allowed_domains == ["example.org"] && corp.scopes == ["email", "profile"]);
+    let shown: BTreeMap<String, String> = loaded.effective().into_iter().map(|e| (e.key, e.value)).collect();
+    assert_eq!(shown["oidc.corp.client_secret"], "$secret:OIDC");
+    assert_eq!(shown["oidc.lab.client_secret"], "***");
+    assert!(!format!("{:?}", loaded.config).contains("literal"));
+    let wrong =
+        messages(load("[oidc]\nbad = 1\n[oidc.x]\nissuer = \"ftp://x\"\nclient = 1\ncreate_users = 7\n", &[], &[]));
+    for part in
+        ["[oidc.NAME]", "oidc.x.issuer` (", "did you mean `oidc.x.client_id`", "`true` or `false`", "is missing"]
+    {
+        assert!(wrong.iter().any(|message| message.contains(part)), "{part}: {wrong:?}");
+    }
+}
+
+#[test]
 fn effective_values_mask_the_password_of_the_database() {
     let loaded = load("", &[("DATABASE_URL", "postgres://u:hunter2@h/db")], &[]).unwrap();
     let url = loaded.effective().into_iter().find(|e| e.key == "database.url").unwrap();

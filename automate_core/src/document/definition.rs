@@ -33,6 +33,25 @@ pub struct Workflow {
     pub output: Option<Value>,
 }
 
+impl Workflow {
+    /// The actions that its steps call, each as `connector.action`, with those of nested blocks.
+    #[must_use]
+    pub fn actions(&self) -> Vec<&str> {
+        fn collect<'w>(steps: &'w [Step], into: &mut Vec<&'w str>) {
+            for step in steps {
+                if let StepKind::Uses { action, .. } = &step.kind {
+                    into.push(action);
+                }
+                collect(&step.on_error, into);
+            }
+        }
+        let mut actions = Vec::new();
+        collect(&self.steps, &mut actions);
+        collect(&self.on_failure, &mut actions);
+        actions
+    }
+}
+
 /// What starts a workflow.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trigger {

@@ -1,6 +1,6 @@
 //! Telling text that is rendered from text that is itself, and reading references to secrets.
 
-use crate::secrets;
+use crate::secrets::SecretRef;
 
 /// Whether rendering may change a text: it holds a template, a reference to a secret or one to the
 /// environment.
@@ -29,12 +29,7 @@ pub fn secret_reference(text: &str) -> Option<&str> {
 /// Whether a text may follow `$secret:`.
 #[must_use]
 pub fn is_secret_reference(text: &str) -> bool {
-    let (name, version) = match text.split_once("?version=") {
-        Some((name, version)) => (name, Some(version)),
-        None => (text, None),
-    };
-    let version_fits = version.is_none_or(|v| !v.is_empty() && v.len() <= 9 && v.bytes().all(|b| b.is_ascii_digit()));
-    version_fits && name.split('/').count() <= 2 && name.split('/').all(secrets::is_valid_key)
+    SecretRef::read(text).is_some()
 }
 
 #[cfg(test)]

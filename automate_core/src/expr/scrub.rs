@@ -1,51 +1,33 @@
 //! Removing the values of secrets from what comes back: outputs, errors, log lines.
 
+mod forms;
+mod packed;
+mod stream;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::limits;
 use crate::secrets::SecretValue;
+use forms::forms;
+
+pub use stream::ScrubStream;
 
 /// What a value is replaced by.
 pub(super) const MASK: &str = "***";
 /// Values shorter than this many characters are not looked for: they would hide ordinary text.
 pub(super) const SHORTEST: usize = 8;
-/// Lines of a value of several lines, such as a private key, that are looked for by themselves.
-const SHORTEST_LINE: usize = 16;
-
-/// What is left as it is in a URL differs; letters and digits always are.
-const KEPT_IN_URLS: [&str; 12] = [
-    // RFC 3986: unreserved characters alone.
-    "-._~",
-    // `encodeURIComponent` and `encodeURI`.
-    "-._~!'()*",
-    "-_.!~*'()/:@$,;=+&",
-    "-_.!~*'()/:@$,;=+&?#",
-    // HTML forms.
-    "-._*",
-    // The filter `urlencode`, and Python's `quote`.
-    "-._/",
-    "-._~/",
-    // What the WHATWG URL standard escapes of a value that stands in a query, in a path, in a segment
-    // of it, or before the host.
-    "!$%&()*+,-./:;=?@[\\]^_`{|}~",
-    "!$%&'()*+,-./:;=@[\\]_|~",
-    "!$&'()*+,-.:;=@[]_|~",
-    "!$%&'()*+,-._~",
-    "",
-];
 
 /// Replaces every known value of a secret by `***`, in the forms that it may come back in: plain,
 /// URL-encoded, base64 (standard and URL alphabet, padded or not, wherever it begins inside a longer
-/// text), hexadecimal, reversed, and as escaped in JSON and HTML. Clones share the values.
+/// text), hexadecimal, reversed, as escaped in JSON and HTML, and inside base64 of what gzip made.
+/// Clones share the values. For text that comes in pieces: [`Scrubber::stream`].
 ///
 /// One scrubber serves one call; the log writer has one for the whole process.
 #[derive(Clone, Default)]
@@ -71,6 +53,18 @@ struct Known {
 struct Group {
     values: Vec<SecretValue>,
     finder: Arc<AhoCorasick>,
+    /// Made where a text in pieces is scrubbed.
+    sorted: OnceLock<Arc<[String]>>,
+}
+
+impl Group {
+    fn sorted_forms(&self) -> Arc<[String]> {
+        Arc::clone(self.sorted.get_or_init(|| all_forms(&self.values).into_iter().collect()))
+    }
+}
+
+fn all_forms(values: &[SecretValue]) -> BTreeSet<String> {
+    values.iter().flat_map(|v| forms(v.expose_secret())).collect()
 }
 
 impl Known {
@@ -107,10 +101,10 @@ impl Known {
         }
         let mut values: Vec<SecretValue> = self.groups[kept..].iter().flat_map(|g| g.values.iter().cloned()).collect();
         values.extend(self.new.iter().cloned());
-        let forms: BTreeSet<String> = values.iter().flat_map(|v| forms(v.expose_secret())).collect();
+        let forms = all_forms(&values);
         let finder = Arc::new(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms)?);
         self.groups.truncate(kept);
-        self.groups.push(Group { values, finder });
+        self.groups.push(Group { values, finder, sorted: OnceLock::new() });
         self.new.clear();
         Ok(())
     }
@@ -159,6 +153,12 @@ impl Scrubber {
         !self.shared.used.load(Ordering::Acquire)
     }
 
+    /// Scrubs a text that comes in pieces.
+    #[must_use]
+    pub fn stream(&self) -> ScrubStream {
+        ScrubStream::new(self.clone())
+    }
+
     /// The text without the values.
     #[must_use]
     pub fn scrub_str<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -178,6 +178,12 @@ impl Scrubber {
             Some(finders) => scrub_in(&finders, value),
             None => *value = Value::String(MASK.to_owned()),
         }
+    }
+
+    /// The forms of each group, sorted.
+    fn sorted_forms(&self) -> Vec<Arc<[String]>> {
+        let known = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        known.groups.iter().map(Group::sorted_forms).collect()
     }
 
     /// `None` only where the forms are too many to look for, in which case nothing is let through.
@@ -200,6 +206,9 @@ fn scrub<'a>(finders: &[Arc<AhoCorasick>], text: &'a str) -> Cow<'a, str> {
         if let Some(cleaner) = replaced(finder, &clean) {
             clean = Cow::Owned(cleaner);
         }
+    }
+    if let Some(cleaner) = packed::replaced(&clean, |text| finders.iter().any(|f| f.is_match(text))) {
+        clean = Cow::Owned(cleaner);
     }
     clean
 }
@@ -247,100 +256,4 @@ fn scrub_in(finders: &[Arc<AhoCorasick>], value: &mut Value) {
         }
         Value::Null | Value::Bool(_) => {}
     }
-}
-
-/// The texts that show a value.
-fn forms(value: &str) -> Vec<String> {
-    let mut forms = Vec::new();
-    add_forms(value, &mut forms);
-    for line in value.lines().map(str::trim) {
-        if line.len() >= SHORTEST_LINE && line.len() < value.len() && !line.starts_with("-----") {
-            add_forms(line, &mut forms);
-        }
-    }
-    forms.retain(|f| f.chars().count() >= SHORTEST);
-    forms
-}
-
-fn add_forms(value: &str, forms: &mut Vec<String>) {
-    let bytes = value.as_bytes();
-    forms.push(value.to_owned());
-    forms.push(value.chars().rev().collect());
-    forms.push(hex::encode(bytes));
-    forms.push(hex::encode_upper(bytes));
-    forms.push(STANDARD.encode(bytes));
-    forms.push(STANDARD_NO_PAD.encode(bytes));
-    forms.push(URL_SAFE.encode(bytes));
-    forms.push(URL_SAFE_NO_PAD.encode(bytes));
-    for shift in 0..3 {
-        forms.push(base64_core(&STANDARD_NO_PAD, bytes, shift));
-        forms.push(base64_core(&URL_SAFE_NO_PAD, bytes, shift));
-    }
-    for kept in KEPT_IN_URLS {
-        for upper in [true, false] {
-            let encoded = percent_encoded(bytes, kept, upper);
-            forms.push(encoded.replace("%20", "+"));
-            forms.push(encoded);
-        }
-    }
-    forms.push(bytes.iter().map(|b| format!("%{b:02X}")).collect());
-    forms.push(bytes.iter().map(|b| format!("%{b:02x}")).collect());
-    let json = serde_json::Value::String(value.to_owned()).to_string();
-    let json = json.trim_start_matches('"');
-    let json = json.strip_suffix('"').unwrap_or(json);
-    for escaped in [json.to_owned(), ascii_json(json, false), ascii_json(json, true)] {
-        forms.push(escaped.replace('/', "\\/"));
-        forms.push(escaped);
-    }
-    // JSON inside JSON, as in a logged request body.
-    forms.push(json.replace('\\', "\\\\").replace('"', "\\\""));
-    for (quote, apostrophe) in
-        [("&quot;", "&#39;"), ("&#34;", "&#x27;"), ("&quot;", "'"), ("\"", "'"), ("&#34;", "&apos;")]
-    {
-        let html = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        let html = html.replace('"', quote).replace('\'', apostrophe);
-        forms.push(html.replace('/', "&#x2F;"));
-        forms.push(html);
-    }
-}
-
-/// The characters of a base64 text that depend on these bytes alone when `shift` bytes stand before
-/// them (RFC 4648: 3 bytes make 4 characters, so there are three ways to begin).
-fn base64_core(engine: &impl base64::Engine, bytes: &[u8], shift: usize) -> String {
-    let mut padded = vec![0; shift];
-    padded.extend_from_slice(bytes);
-    let encoded = engine.encode(&padded);
-    let from = (shift * 8).div_ceil(6);
-    let to = padded.len() * 8 / 6;
-    encoded.get(from..to).unwrap_or_default().to_owned()
-}
-
-fn percent_encoded(bytes: &[u8], kept: &str, upper: bool) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) {
-            out.push(char::from(byte));
-        } else if upper {
-            out.push_str(&format!("%{byte:02X}"));
-        } else {
-            out.push_str(&format!("%{byte:02x}"));
-        }
-    }
-    out
-}
-
-/// JSON with everything beyond ASCII (and, as some libraries do, `<`, `>` and `&`) as `\uXXXX`.
-fn ascii_json(json: &str, html_safe: bool) -> String {
-    let mut out = String::with_capacity(json.len());
-    let mut units = [0; 2];
-    for c in json.chars() {
-        if c.is_ascii() && !(html_safe && matches!(c, '<' | '>' | '&' | '\'')) {
-            out.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    out
 }

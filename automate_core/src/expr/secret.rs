@@ -20,9 +20,9 @@ use serde_json::Value;
 use super::budget::{note, secret_misused};
 use super::error::{ExprError, Fault, TEMPLATE_SECRET};
 use super::filters::crypto;
-use crate::secrets::{SecretValue, is_valid_key};
+use crate::secrets::{SecretRef, SecretValue};
 
-pub use super::scrub::Scrubber;
+pub use super::scrub::{ScrubStream, Scrubber};
 
 static OPEN: LazyLock<String> = LazyLock::new(|| format!("{{$secret-{}:", hex::encode(rand::random::<[u8; 16]>())));
 const CLOSE: &str = "$}";
@@ -225,19 +225,15 @@ impl Object for Secrets {
 
 fn invalid_key(shown: &str) -> Error {
     let message = format!(
-        "`{shown}` is not a secret's key; it has letters, digits, `_`, `-` and `.`, and may have a backend before a `/`"
+        "`{shown}` is not a secret's key; it has letters, digits, `_`, `-` and `.`, and may have a backend before a `/` and `?version=N` at its end"
     );
     note(TEMPLATE_SECRET, message.clone());
     Error::new(ErrorKind::InvalidOperation, message)
 }
 
-/// `KEY` or `backend/KEY`.
+/// What may follow `$secret:`. The error is what to show of anything else.
 pub(super) fn check_key(key: &str) -> Result<(), &str> {
-    let valid = match key.split_once('/') {
-        Some((backend, key)) => is_valid_key(backend) && is_valid_key(key),
-        None => is_valid_key(key),
-    };
-    if valid { Ok(()) } else { Err(super::error::cut(key, 64)) }
+    if SecretRef::read(key).is_some() { Ok(()) } else { Err(super::error::cut(key, 64)) }
 }
 
 /// Turns rendered values into what is stored, and into what an action is given.
@@ -249,7 +245,7 @@ impl SecretBinder {
         Self(())
     }
 
-    /// The keys of the secrets that a rendered value needs, as `KEY` or `backend/KEY`.
+    /// The keys of the secrets that a rendered value needs, as they follow `$secret:`.
     #[must_use]
     pub fn keys(&self, value: &Value) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();

@@ -9,9 +9,13 @@ use super::*;
 
 mod bounds;
 mod filters;
+mod scrubbing;
 mod secrets;
 mod speed;
 mod types;
+
+/// A secret with characters that every encoding writes otherwise.
+const CANARY: &str = "c4n4ry/+&\"<é>value";
 
 fn engine() -> Expressions {
     use std::sync::OnceLock;

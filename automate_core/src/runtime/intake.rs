@@ -2,6 +2,7 @@
 
 mod accepting;
 mod by_hand;
+mod error;
 
 pub(super) use by_hand::ByHand;
 
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -26,6 +26,8 @@ use crate::store::{
     Accept, DeliveryKey, ExecutionRecord, Json, NewEvent, NewExecution, NewWebhookRequest, StoreError, TriggerRecord,
 };
 
+pub use error::{InputProblem, IntakeError};
+
 /// How long an accept waits for a slot while none becomes free, before its execution goes to the
 /// queue instead. Waiting spares the claim and the load, so it is what keeps the throughput up when
 /// all slots are taken by short executions.
@@ -36,50 +38,6 @@ const MOST_PATIENCE: Duration = Duration::from_secs(1);
 const STALE_TRIES: usize = 3;
 /// When an overloaded system should be tried again.
 const OVERLOAD_RETRY: Duration = Duration::from_secs(2);
-
-/// Why something was not accepted. Nothing of it was stored.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum IntakeError {
-    /// There is no such workflow, version or tenant.
-    #[error("not found: {0}")]
-    NotFound(String),
-    /// The input does not fit the workflow's `inputs` schema.
-    #[error("the input does not fit the workflow's `inputs`")]
-    InvalidInput(Vec<InputProblem>),
-    /// Too much is queued already.
-    #[error("{reason}; try again in {} s", .retry_after.as_secs())]
-    Overloaded {
-        /// What is full.
-        reason: String,
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// The version cannot run in this program.
-    #[error("{0}")]
-    NotRunnable(String),
-    /// An expression of a trigger failed on this event.
-    #[error("the {what} of a trigger of workflow `{workflow}` failed: {message}")]
-    Trigger {
-        /// `filter` or `dedupe`.
-        what: &'static str,
-        /// Whose.
-        workflow: String,
-        /// How.
-        message: String,
-    },
-    /// The store refused or cannot be reached.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Where an input does not fit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InputProblem {
-    /// Where, as a JSON pointer into the input.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-}
 
 /// A webhook path that somebody listens to.
 #[derive(Debug, Clone)]
@@ -153,7 +111,7 @@ pub struct StartRequest {
 }
 
 /// What became of an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Received {
     /// The event; the first one's where this was a duplicate.
     pub event_id: Option<EventId>,
@@ -161,15 +119,6 @@ pub struct Received {
     pub execution_ids: Vec<ExecutionId>,
     /// It had been delivered before.
     pub duplicate: bool,
-}
-
-impl From<DefinitionError> for IntakeError {
-    fn from(error: DefinitionError) -> Self {
-        match error {
-            DefinitionError::Store(error) => Self::Store(error),
-            DefinitionError::Plan(error) => Self::NotRunnable(error.to_string()),
-        }
-    }
 }
 
 /// An execution on its way in.
@@ -206,7 +155,21 @@ impl Engine {
     /// Who listens at a webhook path; `None` where nobody does. Answers from memory, which is
     /// refreshed within a second of a publication elsewhere, and at once for one in this process.
     pub async fn webhook_endpoint(&self, tenant: &str, path: &str) -> Result<Option<WebhookEndpoint>, StoreError> {
-        let Some(tenant_id) = self.tenant_id(tenant).await? else { return Ok(None) };
+        match self.tenant_id(tenant).await? {
+            Some(tenant_id) => self.webhook_endpoint_of(tenant_id, path).await,
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Engine::webhook_endpoint`], of a tenant that is known already.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn webhook_endpoint_of(
+        &self,
+        tenant_id: TenantId,
+        path: &str,
+    ) -> Result<Option<WebhookEndpoint>, StoreError> {
         let snapshot = self.triggers().await?;
         let mut targets = Vec::new();
         for record in snapshot.webhooks(tenant_id, path) {
@@ -275,6 +238,19 @@ impl Engine {
 
     /// Publishes an event: it is stored with the executions that it starts.
     pub async fn publish_event(&self, event: PublishEvent) -> Result<Received, IntakeError> {
+        self.publish_event_once(event, None).await
+    }
+
+    /// As [`Engine::publish_event`]; a second event with the same key is not stored, and is answered
+    /// with the first.
+    ///
+    /// # Errors
+    /// Those of [`Engine::publish_event`].
+    pub async fn publish_event_once(
+        &self,
+        event: PublishEvent,
+        key: Option<DeliveryKey>,
+    ) -> Result<Received, IntakeError> {
         let headers = Value::Object(serde_json::Map::new());
         let incoming = Incoming {
             tenant_id: event.tenant_id,
@@ -297,7 +273,7 @@ impl Engine {
                 tenant_id: event.tenant_id,
                 event: Some(incoming.event(text.clone())),
                 request: None,
-                delivery: None,
+                delivery: key.clone(),
                 starts: Vec::new(),
             };
             if let Some(received) = self.accept(accept, starts).await? {

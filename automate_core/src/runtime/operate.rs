@@ -78,6 +78,7 @@ impl OperateError {
                 IntakeError::Overloaded { .. } => "OVERLOADED",
                 IntakeError::NotRunnable(_) => "NOT_RUNNABLE",
                 IntakeError::Trigger { .. } => "TRIGGER_FAILED",
+                IntakeError::Refused(refusal) => refusal.code(),
                 IntakeError::Store(error) => error.code(),
             },
             Self::Store(error) => error.code(),

@@ -16,7 +16,7 @@ use crate::actions::{ActionCall, LogLevel, LogSink};
 use crate::engine::{Node, Perform, Work};
 use crate::error::{ErrorCode, StepError};
 use crate::limits;
-use crate::secrets::SecretError;
+use crate::secrets::{Purpose, SecretError};
 use crate::store::StepLog;
 
 /// An attempt, owned, so that it can run in a task of its own.
@@ -58,6 +58,7 @@ impl Action {
         let Work::Action { connection, .. } = &node.work else {
             return Err(StepError::new(ErrorCode::Internal, "this step has no action"));
         };
+        self.check_policy(&node.uses).await?;
         let input = self.bind(node).await?;
         let timeout = node.timeout;
         let deadline = ports.clock.now() + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::days(1));
@@ -98,6 +99,21 @@ impl Action {
         }
     }
 
+    /// Whether the tenant may use the action now: its policy may have changed since the workflow was
+    /// published.
+    async fn check_policy(&self, uses: &str) -> Result<(), StepError> {
+        let policies = &self.engine.ports().policies;
+        let policy = policies.policy(self.about.tenant_id).await.map_err(|error| {
+            let mut step = StepError::new(ErrorCode::Internal, format!("the tenant's policy cannot be read: {error}"));
+            step.retryable = error.is_transient();
+            step
+        })?;
+        policy.check_action(uses).map_err(|refusal| {
+            policies.refused(self.about.tenant_id, uses, &refusal);
+            StepError::new(ErrorCode::PolicyDenied, refusal.to_string())
+        })
+    }
+
     /// Replaces the markers in the input by the values of the secrets.
     async fn bind(&self, node: &Node) -> Result<Value, StepError> {
         let ports = self.engine.ports();
@@ -107,9 +123,17 @@ impl Action {
             return Ok(self.perform.input.clone());
         }
         let mut values = BTreeMap::new();
+        let purpose = Purpose::Step {
+            execution: self.about.execution_id,
+            path: node.path.clone(),
+            attempt: self.perform.attempt,
+        };
         for key in keys {
-            let value =
-                ports.secrets.resolve(self.about.tenant_id, &key).await.map_err(|error| secret_error(&error))?;
+            let value = ports
+                .secrets
+                .resolve_for(self.about.tenant_id, &key, &purpose)
+                .await
+                .map_err(|error| secret_error(&error))?;
             ports.scrubber.add(&value);
             values.insert(key, value);
         }

@@ -9,6 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::expr::secret::Scrubber;
 use crate::expr::{Expressions, FilterRegistry};
 use crate::outbox::OutboxHandler;
+use crate::policy::{Policies, Unrestricted};
 use crate::secrets::SecretResolver;
 use crate::signals::Signals;
 use crate::store::Store;
@@ -28,6 +29,8 @@ pub struct Ports {
     pub expressions: Expressions,
     /// Knows every secret that was resolved, and takes them out of whatever is stored or shown.
     pub scrubber: Arc<Scrubber>,
+    /// What tenants may do.
+    pub policies: Arc<dyn Policies>,
     /// Who observes what happens.
     pub signals: Signals,
     /// Embedders' own kinds of queued work.
@@ -108,6 +111,7 @@ impl Ports {
             clock: Arc::new(SystemClock),
             expressions,
             scrubber,
+            policies: Arc::new(Unrestricted),
             signals: Signals::link_time(),
             handlers: Vec::new(),
         }

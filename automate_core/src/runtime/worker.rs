@@ -305,11 +305,23 @@ impl Engine {
             if let Err(error) = self.ports().store.maintain(self.settings().retention).await {
                 tracing::warn!(%error, "the database's chores could not be done; they are tried again in an hour");
             }
+            if let Err(error) = self.forget_by_policy().await {
+                tracing::warn!(%error, "history past its tenant's retention could not be deleted; tried again in an hour");
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(MAINTENANCE) => {}
             }
         }
+    }
+
+    /// Deletes what tenants keep for less time than the installation does.
+    async fn forget_by_policy(&self) -> Result<(), StoreError> {
+        for (tenant, kept) in self.ports().policies.retentions().await? {
+            let cutoff = self.ports().clock.now() - chrono::TimeDelta::from_std(kept).unwrap_or(chrono::TimeDelta::MAX);
+            self.ports().store.forget_before(tenant, cutoff).await?;
+        }
+        Ok(())
     }
 
     fn database_is_away(&self, error: &StoreError) {

@@ -78,6 +78,8 @@ pub struct NewVersion {
     pub note: String,
     /// The triggers of the document.
     pub triggers: Vec<NewTrigger>,
+    /// The `row_version` that the workflow must be at; whichever it is where absent.
+    pub expected: Option<i32>,
 }
 
 /// A trigger to be stored with its version.

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse};
+use automate_connectors::base::http::{HttpClient, HttpError, HttpRequest, HttpResponse, HttpStream, shown_url};
+use automate_core::ids::TenantId;
 use automate_core::limits;
-use bytes::{Bytes, BytesMut};
+use automate_core::policy::Policies;
 use http::header::{self, HeaderMap, HeaderName};
+use tokio::time::Instant;
+use url::{Origin, Url};
 
 use super::address::{AddressPolicy, Denied};
+use super::body::{open, read};
 use super::lookup::{GuardedResolver, LookupError, NameLookup, SystemLookup};
 use super::redirect::{RedirectError, is_redirect, next_request};
 use super::target::{Target, TargetError, vet_target};
@@ -37,6 +41,12 @@ pub enum EgressSetupError {
     /// The TLS library refused, most often because the system has no root certificates.
     #[error("the HTTP client cannot be set up: {0}. Are the system's CA certificates installed?")]
     Tls(String),
+    /// Not the address of a server: scheme, host and port.
+    #[error("`{0}` is not the address of a server, such as `https://vault.internal:8200`")]
+    Address(String),
+    /// Not certificates.
+    #[error("these are no certificates in PEM: {0}")]
+    Certificates(String),
 }
 
 /// Installs ring as the process's TLS provider; harmless when repeated. Whoever opens TLS
@@ -55,6 +65,12 @@ pub struct GuardedClient {
 struct Shared {
     policy: Arc<AddressPolicy>,
     lookup: Arc<dyn NameLookup>,
+    /// The one server that may be called, where there is one.
+    only: Option<Origin>,
+    /// Certificates that are trusted besides the system's.
+    roots: Vec<reqwest::Certificate>,
+    /// What the tenants' own policies say of hosts.
+    policies: Option<Arc<dyn Policies>>,
     /// One client per port, most recently made last: the resolver is told names only, and rules
     /// may name ports, so each port has a resolver of its own.
     clients: Mutex<Vec<(u16, reqwest::Client)>>,
@@ -75,9 +91,74 @@ impl GuardedClient {
     /// As [`GuardedClient::new`].
     pub fn with_lookup(policy: AddressPolicy, lookup: Arc<dyn NameLookup>) -> Result<Self, EgressSetupError> {
         install_crypto_provider();
-        let shared = Shared { policy: Arc::new(policy), lookup, clients: Mutex::new(Vec::new()) };
+        let shared = Shared {
+            policy: Arc::new(policy),
+            lookup,
+            only: None,
+            roots: Vec::new(),
+            policies: None,
+            clients: Mutex::default(),
+        };
         shared.client_for(443)?;
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A client for one server that the operator has named in the configuration, wherever it is: it
+    /// may be in a private network, and nothing else can be called. Metadata services of clouds stay
+    /// closed. `roots` are certificates in PEM that are trusted besides the system's.
+    ///
+    /// # Errors
+    /// [`EgressSetupError`] where the address is more or less than scheme, host and port, where
+    /// `roots` does not parse, and as [`GuardedClient::new`].
+    pub fn for_server(address: &Url, roots: Option<&[u8]>) -> Result<Self, EgressSetupError> {
+        let refused = || EgressSetupError::Address(shown_url(address));
+        let plain = matches!(address.scheme(), "http" | "https")
+            && address.username().is_empty()
+            && address.password().is_none()
+            && matches!(address.path(), "" | "/")
+            && address.query().is_none()
+            && address.fragment().is_none();
+        let port = address.port_or_known_default().filter(|_| plain && address.has_host()).ok_or_else(refused)?;
+        let everywhere = [format!("0.0.0.0/0:{port}"), format!("[::/0]:{port}")];
+        let rules = everywhere.iter().map(|rule| rule.parse()).collect::<Result<_, _>>().map_err(|_| refused())?;
+        let roots = match roots {
+            Some(pem) => {
+                let found = reqwest::Certificate::from_pem_bundle(pem)
+                    .map_err(|e| EgressSetupError::Certificates(root_cause(&e)))?;
+                if found.is_empty() {
+                    return Err(EgressSetupError::Certificates("there is none".to_owned()));
+                }
+                found
+            }
+            None => Vec::new(),
+        };
+        install_crypto_provider();
+        let shared = Shared {
+            policy: Arc::new(AddressPolicy::new(rules)),
+            lookup: Arc::new(SystemLookup),
+            only: Some(address.origin()),
+            roots,
+            policies: None,
+            clients: Mutex::new(Vec::new()),
+        };
+        shared.client_for(port)?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same, under the policies of the tenants that calls are made for as well. Connections are
+    /// its own.
+    #[must_use]
+    pub fn with_policies(self, policies: Arc<dyn Policies>) -> Self {
+        let Shared { policy, lookup, only, roots, .. } = self.shared.as_ref();
+        let shared = Shared {
+            policy: Arc::clone(policy),
+            lookup: Arc::clone(lookup),
+            only: only.clone(),
+            roots: roots.clone(),
+            policies: Some(policies),
+            clients: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -88,7 +169,7 @@ impl Shared {
             return Ok(client.clone());
         }
         let resolver = GuardedResolver { policy: Arc::clone(&self.policy), lookup: Arc::clone(&self.lookup), port };
-        let client = build_client(resolver).map_err(|e| EgressSetupError::Tls(root_cause(&e)))?;
+        let client = build_client(resolver, &self.roots).map_err(|e| EgressSetupError::Tls(root_cause(&e)))?;
         if clients.len() >= limits::EGRESS_POOLS {
             clients.remove(0);
         }
@@ -96,9 +177,26 @@ impl Shared {
         Ok(client)
     }
 
+    /// Whether the tenant's policy lets the call through; asked again at each redirect.
+    async fn check_tenant(&self, request: &HttpRequest) -> Result<(), HttpError> {
+        let (Some(policies), Some(tenant)) = (&self.policies, request.tenant_id) else { return Ok(()) };
+        let policy = policies
+            .policy(tenant)
+            .await
+            .map_err(|error| HttpError::Denied { reason: format!("the tenant's policy: {error}") })?;
+        policy.check_host(request.url.host_str().unwrap_or_default()).map_err(|refusal| {
+            policies.refused(tenant, "egress", &refusal);
+            HttpError::Denied { reason: refusal.to_string() }
+        })
+    }
+
     /// One request and answer, without following anything.
     async fn exchange(&self, request: &HttpRequest) -> Result<(reqwest::Response, Target), HttpError> {
+        if self.only.as_ref().is_some_and(|only| *only != request.url.origin()) {
+            return Err(HttpError::Denied { reason: "this client calls the one server it was made for".to_owned() });
+        }
         let target = vet_target(&request.url, &self.policy).map_err(refused)?;
+        self.check_tenant(request).await?;
         let client = self.client_for(target.port()).map_err(|e| HttpError::Connect { reason: e.to_string() })?;
         let mut out = reqwest::Request::new(request.method.clone(), request.url.clone());
         *out.headers_mut() = request.headers.clone();
@@ -115,7 +213,13 @@ impl Shared {
         Ok((response, target))
     }
 
-    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (response, request) = self.follow(request).await?;
+        read(response, &request).await
+    }
+
+    /// The last response, after the redirects that may be followed, with the request it answers.
+    async fn follow(&self, mut request: HttpRequest) -> Result<(reqwest::Response, HttpRequest), HttpError> {
         check_headers(&request.headers)?;
         let allowed = request.max_redirects.min(limits::EGRESS_REDIRECTS);
         let mut hops = 0;
@@ -123,10 +227,10 @@ impl Shared {
             let (response, _) = self.exchange(&request).await?;
             let status = response.status();
             if allowed == 0 || !is_redirect(status) {
-                return read(response, &request).await;
+                return Ok((response, request));
             }
             match next_request(request.clone(), status, response.headers()) {
-                Ok(None) => return read(response, &request).await,
+                Ok(None) => return Ok((response, request)),
                 Ok(Some(_)) if hops == allowed => {
                     return Err(HttpError::Denied { reason: RedirectError::TooMany(allowed).to_string() });
                 }
@@ -141,22 +245,56 @@ impl Shared {
 #[async_trait]
 impl HttpClient for GuardedClient {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let (after, tenant, host) = (request.timeout, request.tenant_id, request.url.host_str().map(str::to_owned));
+        let after = request.timeout;
+        let told = Told::of(&request);
         let result = match tokio::time::timeout(after, self.shared.send(request)).await {
             Ok(result) => result,
             Err(_) => Err(HttpError::Timeout { after }),
         };
-        if let Err(HttpError::Denied { reason }) = &result {
-            tracing::warn!(tenant = ?tenant, host, reason, "an outgoing call was refused");
-        }
+        told.tell(&result);
         result
+    }
+
+    async fn send_streaming(&self, request: HttpRequest) -> Result<HttpStream, HttpError> {
+        let after = request.timeout;
+        let until = Instant::now() + after;
+        let told = Told::of(&request);
+        let result = match tokio::time::timeout_at(until, self.shared.follow(request)).await {
+            Ok(Ok((response, request))) => open(response, &request, until),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(HttpError::Timeout { after }),
+        };
+        told.tell(&result);
+        result
+    }
+}
+
+/// What is said of a call that was refused.
+struct Told {
+    tenant: Option<TenantId>,
+    host: Option<String>,
+}
+
+impl Told {
+    fn of(request: &HttpRequest) -> Self {
+        Self { tenant: request.tenant_id, host: request.url.host_str().map(str::to_owned) }
+    }
+
+    fn tell<T>(self, result: &Result<T, HttpError>) {
+        if let Err(HttpError::Denied { reason }) = result {
+            tracing::warn!(tenant = ?self.tenant, host = self.host, reason, "an outgoing call was refused");
+        }
     }
 }
 
 /// The one place that makes a `reqwest::Client`.
 #[expect(clippy::disallowed_methods, reason = "the egress guard makes the one client")]
-fn build_client(resolver: GuardedResolver) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
+fn build_client(resolver: GuardedResolver, roots: &[reqwest::Certificate]) -> Result<reqwest::Client, reqwest::Error> {
+    let mut builder = reqwest::Client::builder();
+    if !roots.is_empty() {
+        builder = builder.tls_certs_merge(roots.iter().cloned());
+    }
+    builder
         .dns_resolver(Arc::new(resolver))
         // A proxy would connect on our behalf, past every check (O12).
         .no_proxy()
@@ -176,32 +314,6 @@ fn check_headers(headers: &HeaderMap) -> Result<(), HttpError> {
         Some(name) => Err(HttpError::Invalid { reason: format!("the header `{name}` is set by the client itself") }),
         None => Ok(()),
     }
-}
-
-/// Reads the body up to the bound, counted after decompression (O13).
-async fn read(mut response: reqwest::Response, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
-    let limit = request.max_response_bytes.min(limits::RESPONSE_BYTES);
-    let too_large = || HttpError::TooLarge { limit };
-    let status = response.status();
-    let headers = std::mem::take(response.headers_mut());
-    if !request.truncate_response && response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
-    let mut body = BytesMut::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|e| HttpError::Cut { reason: root_cause(&e.without_url()) })?
-    {
-        let room = limit - body.len();
-        if chunk.len() > room {
-            if !request.truncate_response {
-                return Err(too_large());
-            }
-            body.extend_from_slice(chunk.get(..room).unwrap_or_default());
-            break;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(HttpResponse::new(status, headers, Bytes::from(body)))
 }
 
 fn refused(error: TargetError) -> HttpError {
@@ -250,7 +362,7 @@ fn find_denied(error: &reqwest::Error) -> Option<&Denied> {
 }
 
 /// The innermost text of an error, on one line: the outer ones say little more than "it failed".
-fn root_cause(error: &reqwest::Error) -> String {
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
     let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
     text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

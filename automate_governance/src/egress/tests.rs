@@ -1,5 +1,7 @@
 //! The guarded client against a real server on a loopback port.
 
+mod streaming;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -8,9 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use automate_core::expr::secret::Scrubber;
 use automate_core::ids::TenantId;
-use automate_core::limits;
-use automate_core::secrets::{SecretError, SecretResolver, SecretValue, SecretsBackend, is_valid_key};
+use automate_core::secrets::{
+    BackendHealth, Purpose, SecretError, SecretRef, SecretResolver, SecretValue, SecretsBackend,
+};
+use automate_core::{clock, limits};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
+
+use super::reads::{LogReads, ReadOutcome, SecretRead, SecretReads};
 
 /// Counts changes of secrets in this process; clones count together.
 #[derive(Debug, Clone, Default)]
@@ -27,24 +32,56 @@ impl SecretChanges {
     }
 }
 
-/// Asks backends in order; `backend/KEY` asks one of them alone. What it resolves, the scrubber of
-/// the logs looks for from then on.
+/// Asks backends in order; `backend/KEY` asks one of them alone, `KEY?version=N` those that keep
+/// versions. What it resolves, the scrubber of the logs looks for from then on.
 ///
 /// A backend that cannot answer ends the search: going on would let a lower one stand in for it
-/// unnoticed.
+/// unnoticed. Only values are kept: what was not found, or could not be read, is asked for again.
 pub struct SecretChain {
     backends: Vec<Arc<dyn SecretsBackend>>,
     cache_for: Duration,
     changes: SecretChanges,
     scrubber: Scrubber,
+    reads: Arc<dyn SecretReads>,
     cache: Mutex<Cache>,
+    flights: Mutex<HashMap<(Entry, u64), Flight>>,
+}
+
+/// A tenant, and a reference as it was written.
+type Entry = (TenantId, String);
+
+/// A question that is being asked: who comes meanwhile waits for the same answer.
+type Flight = Arc<OnceCell<Result<Answer, SecretError>>>;
+
+/// A value, and the backend that had it.
+#[derive(Clone)]
+struct Answer {
+    value: SecretValue,
+    backend: Arc<str>,
+}
+
+/// Somebody who waits for a flight. Whoever leaves first, also by being dropped, ends it for those
+/// who come later.
+struct Aboard<'a> {
+    chain: &'a SecretChain,
+    place: (Entry, u64),
+    flight: Flight,
+}
+
+impl Drop for Aboard<'_> {
+    fn drop(&mut self) {
+        let mut flights = self.chain.flights();
+        if flights.get(&self.place).is_some_and(|current| Arc::ptr_eq(current, &self.flight)) {
+            flights.remove(&self.place);
+        }
+    }
 }
 
 #[derive(Default)]
 struct Cache {
     /// The count of changes that the entries belong to.
     seen: u64,
-    entries: HashMap<(TenantId, String), (SecretValue, Instant)>,
+    entries: HashMap<Entry, (Answer, Instant)>,
 }
 
 impl SecretChain {
@@ -52,8 +89,22 @@ impl SecretChain {
     /// the [`DatabaseBackend`](super::DatabaseBackend) in the chain, where there is one.
     #[must_use]
     pub fn new(backends: Vec<Arc<dyn SecretsBackend>>, cache_for: Duration, changes: SecretChanges) -> Self {
-        let scrubber = crate::redaction::process_scrubber().clone();
-        Self { backends, cache_for, changes, scrubber, cache: Mutex::new(Cache::default()) }
+        Self {
+            backends,
+            cache_for,
+            changes,
+            scrubber: crate::redaction::process_scrubber().clone(),
+            reads: Arc::new(LogReads),
+            cache: Mutex::default(),
+            flights: Mutex::default(),
+        }
+    }
+
+    /// The same, telling each reading to `reads` instead of the log.
+    #[must_use]
+    pub fn with_reads(mut self, reads: Arc<dyn SecretReads>) -> Self {
+        self.reads = reads;
+        self
     }
 
     /// The names of the backends, in order.
@@ -62,14 +113,30 @@ impl SecretChain {
         self.backends.iter().map(|backend| backend.name().to_owned()).collect()
     }
 
-    fn cached(&self, entry: &(TenantId, String), now: Instant) -> Option<SecretValue> {
+    /// How each backend is, in order.
+    pub async fn health(&self) -> Vec<(String, BackendHealth)> {
+        let mut all = Vec::with_capacity(self.backends.len());
+        for backend in &self.backends {
+            let health = tokio::time::timeout(limits::DATABASE_TIMEOUT, backend.health()).await;
+            let health = health.unwrap_or_else(|_| {
+                BackendHealth::Fail(
+                    format!("no answer within {:?}", limits::DATABASE_TIMEOUT),
+                    "see whether it is up, and reachable from here".to_owned(),
+                )
+            });
+            all.push((backend.name().to_owned(), health));
+        }
+        all
+    }
+
+    fn cached(&self, entry: &Entry, now: Instant) -> Option<Answer> {
         let cache = self.fresh_cache();
-        cache.entries.get(entry).filter(|(_, until)| *until > now).map(|(value, _)| value.clone())
+        cache.entries.get(entry).filter(|(_, until)| *until > now).map(|(answer, _)| answer.clone())
     }
 
     /// `as_of` is the count of changes before the backend was asked: a value that was read before a
     /// change must not be kept after it.
-    fn keep(&self, entry: (TenantId, String), value: &SecretValue, now: Instant, as_of: u64) {
+    fn keep(&self, entry: Entry, answer: &Answer, now: Instant, as_of: u64) {
         let mut cache = self.fresh_cache();
         if self.cache_for.is_zero() || cache.seen != as_of {
             return;
@@ -80,7 +147,7 @@ impl SecretChain {
                 cache.entries.clear();
             }
         }
-        cache.entries.insert(entry, (value.clone(), now + self.cache_for));
+        cache.entries.insert(entry, (answer.clone(), now + self.cache_for));
     }
 
     fn fresh_cache(&self) -> MutexGuard<'_, Cache> {
@@ -93,24 +160,53 @@ impl SecretChain {
         cache
     }
 
-    async fn ask(&self, tenant: TenantId, reference: &str) -> Result<SecretValue, SecretError> {
-        let (only, key) = match reference.split_once('/') {
-            Some((backend, key)) => (Some(backend), key),
-            None => (None, reference),
-        };
-        if !is_valid_key(key) || only.is_some_and(|backend| !is_valid_key(backend)) {
-            return Err(SecretError::InvalidKey { key: reference.chars().take(128).collect() });
+    /// Asks once for all who want the same at the same time: an expired value that a thousand steps
+    /// need is one question to the backend.
+    async fn ask_together(&self, entry: &Entry, reference: &SecretRef<'_>) -> Result<Answer, SecretError> {
+        let now = Instant::now();
+        let as_of = self.changes.count();
+        if self.cache_for.is_zero() {
+            return self.ask(entry.0, reference).await;
         }
-        let asked: Vec<_> = self.backends.iter().filter(|b| only.is_none_or(|name| name == b.name())).collect();
-        if let (Some(backend), true) = (only, asked.is_empty()) {
+        // What began before a change is not joined after it.
+        let place = (entry.clone(), as_of);
+        let flight = Arc::clone(self.flights().entry(place.clone()).or_default());
+        let aboard = Aboard { chain: self, place, flight };
+        let answer = aboard.flight.get_or_init(|| self.ask(entry.0, reference)).await.clone();
+        if let Ok(answer) = &answer {
+            self.keep(entry.clone(), answer, now, as_of);
+        }
+        answer
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<(Entry, u64), Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(&self, tenant: TenantId, reference: &SecretRef<'_>) -> Result<Answer, SecretError> {
+        let SecretRef { backend: only, key, version } = *reference;
+        let named = self.backends.iter().filter(|b| only.is_none_or(|name| name == b.name()));
+        let named: Vec<_> = named.collect();
+        if let (Some(backend), true) = (only, named.is_empty()) {
             return Err(SecretError::Unavailable {
                 key: key.to_owned(),
                 backend: backend.to_owned(),
                 reason: format!("there is no such backend; `secrets.backends` names {}", self.backends().join(", ")),
             });
         }
+        let names = |backends: &[&Arc<dyn SecretsBackend>]| backends.iter().map(|b| b.name().to_owned()).collect();
+        let asked: Vec<_> = named.iter().copied().filter(|b| version.is_none() || b.has_versions()).collect();
+        if asked.is_empty() {
+            return Err(SecretError::Unversioned { key: key.to_owned(), asked: names(&named) });
+        }
         for backend in &asked {
-            let answer = tokio::time::timeout(limits::DATABASE_TIMEOUT, backend.get_secret(tenant, key)).await;
+            let question = async {
+                match version {
+                    Some(version) => backend.get_version(tenant, key, version).await,
+                    None => backend.get_secret(tenant, key).await,
+                }
+            };
+            let answer = tokio::time::timeout(limits::DATABASE_TIMEOUT, question).await;
             let value = answer.unwrap_or_else(|_| {
                 Err(SecretError::Unavailable {
                     key: key.to_owned(),
@@ -119,145 +215,70 @@ impl SecretChain {
                 })
             })?;
             if let Some(value) = value {
-                return Ok(value);
+                if !self.scrubber.add(&value) {
+                    tracing::warn!(
+                        key,
+                        "a secret is too short to be looked for in logs and outputs; use 8 characters or more"
+                    );
+                }
+                return Ok(Answer { value, backend: backend.name().into() });
             }
         }
-        Err(SecretError::NotFound {
-            key: key.to_owned(),
-            asked: asked.iter().map(|backend| backend.name().to_owned()).collect(),
-        })
+        let key = SecretRef { backend: None, key, version }.to_string();
+        Err(SecretError::NotFound { key, asked: names(&asked) })
+    }
+
+    fn note(
+        &self,
+        tenant: TenantId,
+        reference: Option<&SecretRef<'_>>,
+        purpose: &Purpose,
+        result: Result<(&Answer, bool), &SecretError>,
+    ) {
+        let (backend, outcome, key) = match result {
+            Ok((answer, true)) => (Some(answer.backend.to_string()), ReadOutcome::Cached, None),
+            Ok((answer, false)) => (Some(answer.backend.to_string()), ReadOutcome::Found, None),
+            Err(SecretError::NotFound { .. }) => (None, ReadOutcome::NotFound, None),
+            Err(SecretError::Unavailable { backend, .. }) => (Some(backend.clone()), ReadOutcome::Unavailable, None),
+            Err(SecretError::Unversioned { .. }) => (None, ReadOutcome::Refused, None),
+            Err(SecretError::InvalidKey { key }) => (None, ReadOutcome::Refused, Some(key.clone())),
+        };
+        self.reads.read(SecretRead {
+            at: clock::now(),
+            tenant,
+            key: key.or_else(|| reference.map(|r| r.key.to_owned())).unwrap_or_default(),
+            backend: backend.or_else(|| reference.and_then(|r| r.backend).map(str::to_owned)),
+            version: reference.and_then(|r| r.version),
+            purpose: purpose.clone(),
+            outcome,
+        });
     }
 }
 
 #[async_trait]
 impl SecretResolver for SecretChain {
     async fn resolve(&self, tenant: TenantId, key: &str) -> Result<SecretValue, SecretError> {
-        let now = Instant::now();
+        self.resolve_for(tenant, key, &Purpose::Unknown).await
+    }
+
+    async fn resolve_for(&self, tenant: TenantId, key: &str, purpose: &Purpose) -> Result<SecretValue, SecretError> {
+        let reference = match SecretRef::parse(key) {
+            Ok(reference) => reference,
+            Err(error) => {
+                self.note(tenant, None, purpose, Err(&error));
+                return Err(error);
+            }
+        };
         let entry = (tenant, key.to_owned());
-        if let Some(value) = self.cached(&entry, now) {
-            return Ok(value);
+        if let Some(answer) = self.cached(&entry, Instant::now()) {
+            self.note(tenant, Some(&reference), purpose, Ok((&answer, true)));
+            return Ok(answer.value);
         }
-        let as_of = self.changes.count();
-        let value = self.ask(tenant, key).await?;
-        if !self.scrubber.add(&value) {
-            tracing::warn!(key, "a secret is too short to be looked for in logs and outputs; use 8 characters or more");
-        }
-        self.keep(entry, &value, now, as_of);
-        Ok(value)
+        let answer = self.ask_together(&entry, &reference).await;
+        self.note(tenant, Some(&reference), purpose, answer.as_ref().map(|answer| (answer, false)));
+        answer.map(|answer| answer.value)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::secrets::EnvBackend;
-
-    /// Answers from a table that a test changes, and counts how often it is asked.
-    struct Shelf {
-        name: &'static str,
-        values: Mutex<BTreeMap<&'static str, &'static str>>,
-        asked: AtomicU64,
-        broken: bool,
-    }
-
-    impl Shelf {
-        fn new(name: &'static str, values: &[(&'static str, &'static str)]) -> Arc<Self> {
-            let values = Mutex::new(values.iter().copied().collect());
-            Arc::new(Self { name, values, asked: AtomicU64::new(0), broken: false })
-        }
-    }
-
-    #[async_trait]
-    impl SecretsBackend for Shelf {
-        fn name(&self) -> &str {
-            self.name
-        }
-
-        async fn get_secret(&self, _: TenantId, key: &str) -> Result<Option<SecretValue>, SecretError> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            if self.broken {
-                let (key, backend) = (key.to_owned(), self.name.to_owned());
-                return Err(SecretError::Unavailable { key, backend, reason: "down".to_owned() });
-            }
-            Ok(self.values.lock().unwrap().get(key).map(|v| SecretValue::new((*v).to_owned())))
-        }
-    }
-
-    fn chain(backends: Vec<Arc<dyn SecretsBackend>>) -> SecretChain {
-        SecretChain::new(backends, Duration::from_secs(60), SecretChanges::default())
-    }
-
-    async fn value(chain: &SecretChain, key: &str) -> Result<String, SecretError> {
-        chain.resolve(TenantId::DEFAULT, key).await.map(|v| v.expose_secret().to_owned())
-    }
-
-    #[tokio::test]
-    async fn backends_are_asked_in_order_and_one_of_them_by_name() {
-        let (one, two) =
-            (Shelf::new("one", &[("A", "first-of-a")]), Shelf::new("two", &[("A", "second-of-a"), ("B", "only-b")]));
-        let chain = chain(vec![one, two]);
-        assert_eq!(value(&chain, "A").await.unwrap(), "first-of-a");
-        assert_eq!(value(&chain, "two/A").await.unwrap(), "second-of-a");
-        assert_eq!(value(&chain, "B").await.unwrap(), "only-b");
-        let missing = value(&chain, "C").await.unwrap_err();
-        assert_eq!(missing, SecretError::NotFound { key: "C".into(), asked: vec!["one".into(), "two".into()] });
-        assert!(missing.to_string().contains("asked: one, two"));
-        assert_eq!(
-            value(&chain, "one/B").await.unwrap_err(),
-            SecretError::NotFound { key: "B".into(), asked: vec!["one".into()] }
-        );
-        let unknown = value(&chain, "vault/A").await.unwrap_err().to_string();
-        assert!(unknown.contains("vault") && unknown.contains("one, two"), "{unknown}");
-        for bad in ["", "a b", "a/b/c", "A?version=1", "/A"] {
-            assert!(matches!(value(&chain, bad).await, Err(SecretError::InvalidKey { .. })), "{bad}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_backend_that_is_down_is_not_passed_over() {
-        let broken = Arc::new(Shelf { name: "one", values: Mutex::default(), asked: AtomicU64::new(0), broken: true });
-        let chain = chain(vec![broken, Shelf::new("two", &[("A", "stand-in-value")])]);
-        assert!(matches!(value(&chain, "A").await, Err(SecretError::Unavailable { backend, .. }) if backend == "one"));
-        assert_eq!(value(&chain, "two/A").await.unwrap(), "stand-in-value");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn s1_values_are_kept_until_they_expire_or_change() {
-        let shelf = Shelf::new("one", &[("A", "value-one")]);
-        let changes = SecretChanges::default();
-        let chain = SecretChain::new(vec![shelf.clone()], Duration::from_secs(60), changes.clone());
-        for _ in 0..3 {
-            assert_eq!(value(&chain, "A").await.unwrap(), "value-one");
-        }
-        assert_eq!(shelf.asked.load(Ordering::SeqCst), 1);
-        shelf.values.lock().unwrap().insert("A", "value-two");
-        assert_eq!(value(&chain, "A").await.unwrap(), "value-one");
-        changes.bump();
-        assert_eq!(value(&chain, "A").await.unwrap(), "value-two");
-        shelf.values.lock().unwrap().insert("A", "value-three");
-        tokio::time::advance(Duration::from_secs(61)).await;
-        assert_eq!(value(&chain, "A").await.unwrap(), "value-three");
-        assert_eq!(shelf.asked.load(Ordering::SeqCst), 3);
-        // Another tenant has an entry of its own.
-        assert!(chain.cached(&(TenantId::new(), "A".into()), Instant::now()).is_none());
-        // A value that was read before a change is not kept after it.
-        chain.keep((TenantId::DEFAULT, "A".into()), &SecretValue::new("stale-value".into()), Instant::now(), 0);
-        assert_eq!(value(&chain, "A").await.unwrap(), "value-three");
-    }
-
-    #[tokio::test]
-    async fn s3_what_is_resolved_is_scrubbed_from_then_on_and_s4_short_values_are_not() {
-        let env = BTreeMap::from([
-            ("AUTOMATE_SECRET_LONG".to_owned(), "chain-canary-71c2".to_owned()),
-            ("AUTOMATE_SECRET_SHORT".to_owned(), "abc".to_owned()),
-        ]);
-        let chain = chain(vec![Arc::new(EnvBackend::new("AUTOMATE_SECRET_", &env))]);
-        value(&chain, "LONG").await.unwrap();
-        value(&chain, "SHORT").await.unwrap();
-        let scrubber = crate::redaction::process_scrubber();
-        assert_eq!(scrubber.scrub_str("x chain-canary-71c2 y"), "x *** y");
-        assert_eq!(scrubber.scrub_str("the abc of it"), "the abc of it");
-    }
-}
+mod tests;

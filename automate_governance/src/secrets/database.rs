@@ -1,29 +1,35 @@
 //! Secrets in the database, encrypted.
 
+mod metadata;
 mod report;
 mod rotation;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 
 use async_trait::async_trait;
-use automate_core::ids::{TenantId, new_v7};
-use automate_core::secrets::{SecretError, SecretValue, SecretsBackend, is_valid_key};
-use automate_core::{clock, limits};
+use automate_core::ids::TenantId;
+use automate_core::limits;
+use automate_core::secrets::{BackendHealth, SecretError, SecretValue, SecretsBackend};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set, SqlErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait as _,
 };
 use uuid::Uuid;
 
 use super::chain::SecretChanges;
 use super::entity::{secret, version};
-use super::envelope::{Binding, Sealed, open, seal};
+use super::envelope::{Binding, Sealed, open};
 use super::master_key::MasterKeys;
 
+pub use metadata::SecretVersion;
 pub use report::{KeyCheck, Rewrapped, SecretInfo};
+pub use writing::SecretWrite;
+use writing::check;
 
+const NAME: &str = "database";
 /// How often a write is tried again when another process made the same row.
 const CONFLICT_RETRIES: u32 = 5;
 
@@ -36,6 +42,9 @@ pub enum SecretStoreError {
     /// There is no such secret.
     #[error("there is no stored secret `{0}`")]
     NotFound(String),
+    /// There is one of that name already.
+    #[error("there is a stored secret `{0}` already")]
+    Exists(String),
     /// An empty value, which would replace nothing by nothing.
     #[error("the value of `{0}` is empty")]
     Empty(String),
@@ -45,10 +54,13 @@ pub enum SecretStoreError {
     /// The tenant has [`limits::SECRETS_PER_TENANT`] already.
     #[error("the tenant has {} secrets already", limits::SECRETS_PER_TENANT)]
     TooMany,
+    /// There is no master key to encrypt with.
+    #[error("there is no master key; give the one of this database in AUTOMATE_MASTER_KEY or AUTOMATE_MASTER_KEY_FILE")]
+    NoMasterKey,
     /// The master key that wraps it is not at hand.
     #[error(
         "`{key}` is encrypted with the master key {needed}, and this process has {}. Give the right one in AUTOMATE_MASTER_KEY or AUTOMATE_MASTER_KEY_FILE",
-        .have.join(", ")
+        if .have.is_empty() { "none".to_owned() } else { .have.join(", ") }
     )]
     WrongMasterKey {
         /// The secret's key.
@@ -73,9 +85,10 @@ impl SecretStoreError {
         match self {
             Self::Key(_) => "INVALID_INPUT",
             Self::NotFound(_) => "NOT_FOUND",
+            Self::Exists(_) => "CONFLICT",
             Self::Empty(_) => "INVALID_INPUT",
             Self::TooLarge(_) | Self::TooMany => "LIMIT_EXCEEDED",
-            Self::WrongMasterKey { .. } => "WRONG_MASTER_KEY",
+            Self::NoMasterKey | Self::WrongMasterKey { .. } => "WRONG_MASTER_KEY",
             Self::Corrupt(_) => "CORRUPT_ROW",
             Self::Database(_) => "DATABASE_UNAVAILABLE",
         }
@@ -118,6 +131,28 @@ impl DatabaseBackend {
         self.changes.clone()
     }
 
+    /// The ids of the master keys that are needed to read everything that is stored, without those
+    /// that are at hand.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn missing_keys(&self) -> Result<Vec<String>, SecretStoreError> {
+        within(async {
+            let ids = version::Entity::find()
+                .select_only()
+                .column(version::Column::KeyId)
+                .distinct()
+                .filter(version::Column::KeyId.is_not_in(self.keys.ids()))
+                .order_by_asc(version::Column::KeyId)
+                .limit(limits::MASTER_KEYS as u64)
+                .into_tuple()
+                .all(&self.reader)
+                .await?;
+            Ok(ids)
+        })
+        .await
+    }
+
     /// Stores a value as a new version and answers with its number, from 1.
     ///
     /// # Errors
@@ -142,11 +177,9 @@ impl DatabaseBackend {
         let (this, key) = (self.clone(), key.to_owned());
         let deleted = detached(async move {
             let txn = begin(&this.db).await?;
-            let Some(row) = find(&txn, tenant, &key).await? else { return Ok(false) };
-            version::Entity::delete_many().filter(version::Column::SecretId.eq(row.id)).exec(&txn).await?;
-            secret::Entity::delete_by_id(row.id).exec(&txn).await?;
+            let deleted = this.delete_in(&txn, tenant, &key).await?;
             txn.commit().await?;
-            Ok(true)
+            Ok(deleted)
         })
         .await;
         self.changes.bump();
@@ -196,23 +229,49 @@ impl DatabaseBackend {
     /// # Errors
     /// [`SecretStoreError::WrongMasterKey`], [`SecretStoreError::Corrupt`], and those of the database.
     pub async fn get(&self, tenant: TenantId, key: &str) -> Result<Option<SecretValue>, SecretStoreError> {
-        let newest = within(async {
+        self.value_of(tenant, key, None).await
+    }
+
+    /// The value of one version of a key; `None` where it never was, or is kept no more.
+    ///
+    /// # Errors
+    /// As [`DatabaseBackend::get`].
+    pub async fn get_version(
+        &self,
+        tenant: TenantId,
+        key: &str,
+        version: u32,
+    ) -> Result<Option<SecretValue>, SecretStoreError> {
+        match i32::try_from(version) {
+            Ok(version) => self.value_of(tenant, key, Some(version)).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn value_of(
+        &self,
+        tenant: TenantId,
+        key: &str,
+        number: Option<i32>,
+    ) -> Result<Option<SecretValue>, SecretStoreError> {
+        let found = within(async {
             let Some(row) = find(&self.reader, tenant, key).await? else { return Ok(None) };
-            let newest = version::Entity::find()
+            let mut query = version::Entity::find()
                 .filter(version::Column::SecretId.eq(row.id))
-                .order_by_desc(version::Column::Version)
-                .one(&self.reader)
-                .await?;
-            Ok(newest.map(|newest| (row.id, newest)))
+                .order_by_desc(version::Column::Version);
+            if let Some(number) = number {
+                query = query.filter(version::Column::Version.eq(number));
+            }
+            Ok(query.one(&self.reader).await?.map(|found| (row.id, found)))
         })
         .await?;
-        let Some((secret, row)) = newest else { return Ok(None) };
+        let Some((secret, row)) = found else { return Ok(None) };
         let Some(master) = self.keys.get(&row.key_id) else {
             let (needed, have) = (row.key_id, self.keys.ids());
             return Err(SecretStoreError::WrongMasterKey { key: key.to_owned(), needed, have });
         };
         // Bound to what was asked for, not to what the row says of itself.
-        let binding = Binding { tenant: tenant.0, secret, version: row.version };
+        let binding = Binding { tenant: tenant.0, secret, version: number.unwrap_or(row.version) };
         let sealed = Sealed { wrapped_key: row.wrapped_key, nonce: row.nonce, ciphertext: row.ciphertext };
         let value = open(master, &binding, &sealed).map_err(|_| SecretStoreError::Corrupt(key.to_owned()))?;
         Ok(Some(SecretValue::new(value.to_string())))
@@ -225,16 +284,7 @@ impl DatabaseBackend {
         value: &SecretValue,
         must_exist: bool,
     ) -> Result<i32, SecretStoreError> {
-        if !is_valid_key(key) {
-            return Err(SecretError::InvalidKey { key: key.chars().take(128).collect() }.into());
-        }
-        if value.expose_secret().is_empty() {
-            return Err(SecretStoreError::Empty(key.to_owned()));
-        }
-        if value.expose_secret().len() > limits::SECRET_BYTES {
-            return Err(SecretStoreError::TooLarge(key.to_owned()));
-        }
-        crate::redaction::process_scrubber().add(value);
+        check(key, value)?;
         let mut attempt = 0;
         let written = loop {
             let (this, key, value) = (self.clone(), key.to_owned(), value.clone());
@@ -259,81 +309,42 @@ impl DatabaseBackend {
         must_exist: bool,
     ) -> Result<Option<i32>, SecretStoreError> {
         let txn = begin(&self.db).await?;
-        let now = clock::now();
-        let (secret_id, number) = match find(&txn, tenant, key).await? {
-            Some(row) => {
-                let id = row.id;
-                // Locks the row, so that writers at once number their versions one after the other.
-                secret::ActiveModel { updated_at: Set(now), ..row.into() }.update(&txn).await?;
-                let newest: Option<Option<i32>> = version::Entity::find()
-                    .select_only()
-                    .column_as(version::Column::Version.max(), "newest")
-                    .filter(version::Column::SecretId.eq(id))
-                    .into_tuple()
-                    .one(&txn)
-                    .await?;
-                (id, newest.flatten().unwrap_or(0) + 1)
-            }
-            None if must_exist => return Err(SecretStoreError::NotFound(key.to_owned())),
-            None => {
-                let count = secret::Entity::find().filter(secret::Column::TenantId.eq(tenant.0)).count(&txn).await?;
-                if count >= limits::SECRETS_PER_TENANT {
-                    return Err(SecretStoreError::TooMany);
-                }
-                let row = secret::Model {
-                    id: new_v7(),
-                    tenant_id: tenant.0,
-                    key: key.to_owned(),
-                    created_at: now,
-                    updated_at: now,
-                };
-                let id = row.id;
-                if !inserted(secret::Entity::insert(secret::ActiveModel::from(row).reset_all()).exec(&txn).await)? {
-                    return Ok(None);
-                }
-                (id, 1)
-            }
-        };
-        let binding = Binding { tenant: tenant.0, secret: secret_id, version: number };
-        let master = self.keys.current();
-        let sealed = seal(master, &binding, value.expose_secret())
-            .map_err(|_| SecretStoreError::Database("the value cannot be encrypted".to_owned()))?;
-        let row = version::Model {
-            id: new_v7(),
-            tenant_id: tenant.0,
-            secret_id,
-            version: number,
-            key_id: master.id().to_owned(),
-            wrapped_key: sealed.wrapped_key,
-            nonce: sealed.nonce,
-            ciphertext: sealed.ciphertext,
-            created_at: now,
-        };
-        if !inserted(version::Entity::insert(version::ActiveModel::from(row).reset_all()).exec(&txn).await)? {
-            return Ok(None);
+        let deed = if must_exist { SecretWrite::Rotate } else { SecretWrite::Set };
+        let written = self.insert(&txn, tenant, key, value, deed).await?;
+        if written.is_some() {
+            txn.commit().await?;
         }
-        version::Entity::delete_many()
-            .filter(version::Column::SecretId.eq(secret_id))
-            .filter(version::Column::Version.lte(number - limits::SECRET_VERSIONS))
-            .exec(&txn)
-            .await?;
-        txn.commit().await?;
-        Ok(Some(number))
+        Ok(written)
     }
+}
+
+fn unavailable(key: &str, error: &SecretStoreError) -> SecretError {
+    SecretError::Unavailable { key: key.to_owned(), backend: NAME.to_owned(), reason: error.to_string() }
 }
 
 #[async_trait]
 impl SecretsBackend for DatabaseBackend {
     fn name(&self) -> &str {
-        "database"
+        NAME
     }
 
     async fn get_secret(&self, tenant: TenantId, key: &str) -> Result<Option<SecretValue>, SecretError> {
-        self.get(tenant, key).await.map_err(|error| SecretError::Unavailable {
-            key: key.to_owned(),
-            backend: "database".to_owned(),
-            reason: error.to_string(),
-        })
+        self.get(tenant, key).await.map_err(|error| unavailable(key, &error))
+    }
+
+    fn has_versions(&self) -> bool {
+        true
+    }
+
+    async fn get_version(&self, tenant: TenantId, key: &str, version: u32) -> Result<Option<SecretValue>, SecretError> {
+        Self::get_version(self, tenant, key, version).await.map_err(|error| unavailable(key, &error))
+    }
+
+    async fn health(&self) -> BackendHealth {
+        match self.check().await {
+            Ok(found) => found.into(),
+            Err(error) => BackendHealth::Fail(error.to_string(), "look at the database's own log".to_owned()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use automate_core::ids::TenantId;
-use automate_core::secrets::{SecretError, SecretValue, SecretsBackend};
+use automate_core::secrets::{BackendHealth, SecretError, SecretValue, SecretsBackend};
 
 /// Serves the variables that begin with a prefix: `AUTOMATE_SECRET_SLACK` is the key `SLACK`. A key
 /// that no variable can be named after (`slack-token`) is looked for in upper case with `_` in place
@@ -42,6 +42,10 @@ impl SecretsBackend for EnvBackend {
         }
         let as_variable = || key.to_ascii_uppercase().replace(['-', '.'], "_");
         Ok(self.values.get(key).or_else(|| self.values.get(&as_variable())).cloned())
+    }
+
+    async fn health(&self) -> BackendHealth {
+        BackendHealth::Ok(format!("{} variables", self.values.len()))
     }
 }
 

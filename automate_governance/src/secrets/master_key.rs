@@ -96,7 +96,7 @@ impl fmt::Debug for MasterKey {
 /// The current master key, which wraps what is new, and earlier ones, which can still read.
 #[derive(Debug, Clone)]
 pub struct MasterKeys {
-    current: MasterKey,
+    current: Option<MasterKey>,
     earlier: Vec<MasterKey>,
 }
 
@@ -104,7 +104,13 @@ impl MasterKeys {
     /// One key alone.
     #[must_use]
     pub const fn new(current: MasterKey) -> Self {
-        Self { current, earlier: Vec::new() }
+        Self { current: Some(current), earlier: Vec::new() }
+    }
+
+    /// No key: nothing stored can be read, and nothing new stored.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { current: None, earlier: Vec::new() }
     }
 
     /// The same, able to read what an earlier key wrapped.
@@ -116,8 +122,8 @@ impl MasterKeys {
 
     /// The key that wraps what is new.
     #[must_use]
-    pub const fn current(&self) -> &MasterKey {
-        &self.current
+    pub const fn current(&self) -> Option<&MasterKey> {
+        self.current.as_ref()
     }
 
     /// The key of an id.
@@ -133,7 +139,7 @@ impl MasterKeys {
     }
 
     fn all(&self) -> impl Iterator<Item = &MasterKey> {
-        std::iter::once(&self.current).chain(&self.earlier)
+        self.current.iter().chain(&self.earlier)
     }
 
     /// Keys separated by commas, blanks or lines; the first is the current one.
@@ -146,7 +152,7 @@ impl MasterKeys {
         let current = keys
             .next()
             .ok_or_else(|| MasterKeyError::Malformed { origin: origin.to_owned(), found: "nothing".to_owned() })??;
-        Ok(Self { current, earlier: keys.collect::<Result<_, _>>()? })
+        Ok(Self { current: Some(current), earlier: keys.collect::<Result<_, _>>()? })
     }
 
     /// The keys of this installation: `AUTOMATE_MASTER_KEY`, or the file that
@@ -156,33 +162,47 @@ impl MasterKeys {
     /// # Errors
     /// [`MasterKeyError`], each with what to do.
     pub fn load(env: &BTreeMap<String, String>, data_dir: &Path) -> Result<LoadedKeys, MasterKeyError> {
+        if let Some(found) = Self::find(env, data_dir)? {
+            return Ok(found);
+        }
+        let path = data_dir.join(FILE_NAME);
+        let made = make_file(&path)?;
+        let keys = Self::read(&path, 0o077)?;
+        if made {
+            tracing::warn!(
+                path = %path.display(),
+                "a new master key was made; keep a copy apart from the database: without it stored secrets are lost"
+            );
+        }
+        let origin = if made { KeyOrigin::Generated(path) } else { KeyOrigin::DataDir(path) };
+        Ok(LoadedKeys { keys, origin })
+    }
+
+    /// The same, where there are any; nothing is made. For a database that has secrets already: a new
+    /// key would open none of them.
+    ///
+    /// # Errors
+    /// As [`MasterKeys::load`].
+    pub fn find(env: &BTreeMap<String, String>, data_dir: &Path) -> Result<Option<LoadedKeys>, MasterKeyError> {
         let var = |name: &str| env.get(name).filter(|value| !value.is_empty());
-        match (var("AUTOMATE_MASTER_KEY"), var("AUTOMATE_MASTER_KEY_FILE")) {
-            (Some(_), Some(_)) => Err(MasterKeyError::Ambiguous),
-            (Some(text), None) => {
-                let keys = Self::parse(text, "AUTOMATE_MASTER_KEY")?;
-                Ok(LoadedKeys { keys, origin: KeyOrigin::Environment })
-            }
+        let (keys, origin) = match (var("AUTOMATE_MASTER_KEY"), var("AUTOMATE_MASTER_KEY_FILE")) {
+            (Some(_), Some(_)) => return Err(MasterKeyError::Ambiguous),
+            (Some(text), None) => (Self::parse(text, "AUTOMATE_MASTER_KEY")?, KeyOrigin::Environment),
             (None, Some(path)) => {
                 let path = PathBuf::from(path);
                 // Group-readable is how container platforms mount secrets.
-                let keys = Self::read(&path, 0o007)?;
-                Ok(LoadedKeys { keys, origin: KeyOrigin::File(path) })
+                (Self::read(&path, 0o007)?, KeyOrigin::File(path))
             }
             (None, None) => {
                 let path = data_dir.join(FILE_NAME);
-                let made = make_file(&path)?;
-                let keys = Self::read(&path, 0o077)?;
-                if made {
-                    tracing::warn!(
-                        path = %path.display(),
-                        "a new master key was made; keep a copy apart from the database: without it stored secrets are lost"
-                    );
+                let there = path.try_exists();
+                if !there.map_err(|source| MasterKeyError::File { path: path.display().to_string(), source })? {
+                    return Ok(None);
                 }
-                let origin = if made { KeyOrigin::Generated(path) } else { KeyOrigin::DataDir(path) };
-                Ok(LoadedKeys { keys, origin })
+                (Self::read(&path, 0o077)?, KeyOrigin::DataDir(path))
             }
-        }
+        };
+        Ok(Some(LoadedKeys { keys, origin }))
     }
 
     fn read(path: &Path, forbidden_mode: u32) -> Result<Self, MasterKeyError> {
@@ -330,101 +350,4 @@ fn write_private(path: &Path, key: &MasterKey) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-    }
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    #[test]
-    fn a_key_is_read_from_base64_and_hex() {
-        let key = MasterKey::generate();
-        let hex = hex::encode(key.bytes());
-        for text in [
-            key.to_base64().as_str(),
-            &hex,
-            &hex.to_uppercase(),
-            &URL_SAFE_NO_PAD.encode(key.bytes()),
-            &format!(" {hex}\n"),
-        ] {
-            assert_eq!(MasterKey::parse(text, "test").unwrap().id(), key.id());
-        }
-        assert!(!format!("{key:?}").contains(&hex));
-    }
-
-    #[test]
-    fn s2_a_key_of_the_wrong_length_is_refused_without_being_shown() {
-        for bad in ["", "short", "hunter2hunter2!!", &"ab".repeat(31), &"00".repeat(32), &STANDARD.encode([7u8; 33])] {
-            let error = MasterKey::parse(bad, "AUTOMATE_MASTER_KEY").unwrap_err().to_string();
-            assert!(error.contains("AUTOMATE_MASTER_KEY") && error.contains("32 random bytes"), "{error}");
-            assert!(bad.is_empty() || !error.contains(bad), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_first_key_wraps_and_the_others_read() {
-        let (new, old) = (MasterKey::generate(), MasterKey::generate());
-        let text = format!("{},{}", *new.to_base64(), *old.to_base64());
-        let loaded = MasterKeys::load(&env(&[("AUTOMATE_MASTER_KEY", &text)]), Path::new("/nonexistent")).unwrap();
-        assert_eq!(loaded.keys.current().id(), new.id());
-        assert!(loaded.keys.get(old.id()).is_some());
-        assert_eq!(loaded.origin, KeyOrigin::Environment);
-        let both = env(&[("AUTOMATE_MASTER_KEY", &text), ("AUTOMATE_MASTER_KEY_FILE", "/x")]);
-        assert!(matches!(MasterKeys::load(&both, Path::new("/x")), Err(MasterKeyError::Ambiguous)));
-    }
-
-    #[test]
-    fn without_a_key_a_private_file_is_made_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let first = MasterKeys::load(&env(&[]), &data).unwrap();
-        let path = data.join("master.key");
-        assert_eq!(first.origin, KeyOrigin::Generated(path.clone()));
-        assert_eq!((mode(&path), mode(&data)), (0o600, 0o700));
-        let second = MasterKeys::load(&env(&[]), &data).unwrap();
-        assert_eq!(second.origin, KeyOrigin::DataDir(path));
-        assert_eq!(second.keys.ids(), first.keys.ids());
-        assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "no draft is left");
-    }
-
-    #[test]
-    fn processes_that_start_at_once_agree_on_one_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let start = std::sync::Barrier::new(8);
-        let ids: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| {
-                    scope.spawn(|| {
-                        start.wait();
-                        let loaded = MasterKeys::load(&env(&[]), dir.path()).unwrap();
-                        (loaded.keys.ids(), matches!(loaded.origin, KeyOrigin::Generated(_)))
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|t| t.join().unwrap()).collect()
-        });
-        assert!(ids.iter().all(|(id, _)| *id == ids[0].0));
-        assert_eq!(ids.iter().filter(|(_, made)| *made).count(), 1);
-    }
-
-    #[test]
-    fn a_file_that_others_can_read_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("key");
-        write_private(&path, &MasterKey::generate()).unwrap();
-        let vars = env(&[("AUTOMATE_MASTER_KEY_FILE", path.to_str().unwrap())]);
-        assert!(MasterKeys::load(&vars, dir.path()).is_ok());
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let error = MasterKeys::load(&vars, dir.path()).unwrap_err().to_string();
-        assert!(error.contains("0644") && error.contains("chmod 600"), "{error}");
-        let absent = env(&[("AUTOMATE_MASTER_KEY_FILE", "/no/such/key")]);
-        assert!(MasterKeys::load(&absent, dir.path()).unwrap_err().to_string().contains("/no/such/key"));
-    }
-}
+mod tests;

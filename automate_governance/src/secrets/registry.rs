@@ -69,6 +69,13 @@ impl BackendRegistry {
         self.note(name, origin, refused);
     }
 
+    /// Notes that a backend cannot be made, unless there is one of that name from elsewhere.
+    pub fn refuse(&mut self, name: &str, origin: &str, reason: String) {
+        if !self.backends.contains_key(name) {
+            self.note(name.to_owned(), origin, Some(reason));
+        }
+    }
+
     /// Adds everything that was registered at link time.
     pub fn add_linked(&mut self, env: &BTreeMap<String, String>) {
         for entry in inventory::iter::<BackendEntry> {

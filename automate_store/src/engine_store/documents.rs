@@ -78,12 +78,12 @@ pub(super) async fn tenant(db: Database, slug: String) -> Result<TenantId, Store
     Ok(TenantId(row.id))
 }
 
-/// The row of a slug, locked; made where there is none. Answers whether it was there.
+/// The row of a slug, locked; made where there is none.
 async fn locked_workflow(
     txn: &DatabaseTransaction,
     tenant: TenantId,
     slug: &str,
-) -> Result<(workflows::Model, bool), StoreError> {
+) -> Result<workflows::Model, StoreError> {
     let now = clock::now();
     let fresh = workflows::ActiveModel {
         id: Set(new_v7()),
@@ -98,36 +98,39 @@ async fn locked_workflow(
         created_at: Set(now),
         updated_at: Set(now),
     };
-    let inserted = workflows::Entity::insert(fresh)
+    workflows::Entity::insert(fresh)
         .on_conflict(
             OnConflict::columns([workflows::Column::TenantId, workflows::Column::Slug]).do_nothing().to_owned(),
         )
         .exec_without_returning(txn)
         .await
         .map_err(store_error)?;
-    let row = workflows::Entity::find()
+    workflows::Entity::find()
         .filter(workflows::Column::TenantId.eq(tenant.0))
         .filter(workflows::Column::Slug.eq(slug))
         .lock_exclusive()
         .one(txn)
         .await
         .map_err(store_error)?
-        .ok_or_else(|| no_workflow(slug))?;
-    Ok((row, inserted == 0))
+        .ok_or_else(|| no_workflow(slug))
+}
+
+/// Whether a row is at the version that the caller has seen. A fresh one is at 0.
+fn as_expected(row: &workflows::Model, expected: Option<i32>) -> Result<(), StoreError> {
+    match expected {
+        Some(expected) if row.row_version != expected => Err(StoreError::Conflict(format!(
+            "workflow `{}` has changed since: its version is {}, not {expected}",
+            row.slug, row.row_version
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Saves a draft.
 pub(super) async fn save_draft(db: Database, tenant: TenantId, draft: Draft) -> Result<WorkflowRecord, StoreError> {
     let txn = db.begin().await?;
-    let (row, was_there) = locked_workflow(&txn, tenant, &draft.slug).await?;
-    if let Some(expected) = draft.expected
-        && (!was_there || row.row_version != expected)
-    {
-        return Err(StoreError::Conflict(format!(
-            "workflow `{}` has changed since: its version is {}, not {expected}",
-            draft.slug, row.row_version
-        )));
-    }
+    let row = locked_workflow(&txn, tenant, &draft.slug).await?;
+    as_expected(&row, draft.expected)?;
     let next = row.row_version + 1;
     let mut row = row.into_active_model();
     row.title = Set(draft.title);
@@ -147,7 +150,8 @@ pub(super) async fn publish(
     new: NewVersion,
 ) -> Result<(VersionRecord, bool), StoreError> {
     let txn = db.begin().await?;
-    let (workflow, _) = locked_workflow(&txn, tenant, &new.slug).await?;
+    let workflow = locked_workflow(&txn, tenant, &new.slug).await?;
+    as_expected(&workflow, new.expected)?;
     if let Some(live) = workflow.live_version_id {
         let live = workflow_versions::Entity::find_by_id(live).one(&txn).await.map_err(store_error)?;
         if let Some(live) = live.filter(|live| live.sha256 == new.sha256) {

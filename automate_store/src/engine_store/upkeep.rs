@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use automate_core::clock;
+use automate_core::ids::TenantId;
 use automate_core::store::{StoreError, StoreHealth};
 use automate_migrations::{drop_partitions_before, ensure_partitions, first_uuid_at};
 use chrono::{DateTime, Utc};
@@ -131,7 +132,7 @@ pub(super) async fn maintain(db: Database, now: DateTime<Utc>, retention: Option
     match db.backend() {
         Backend::Postgres => partitions(&db, now, retention).await,
         Backend::Sqlite => match retention {
-            Some(retention) => delete_history(&db, now - retention).await,
+            Some(retention) => delete_history(&db, None, now - retention).await,
             None => Ok(()),
         },
     }
@@ -215,17 +216,25 @@ async fn delete_operations(db: &Database, cutoff: DateTime<Utc>) -> Result<(), S
     Ok(())
 }
 
-/// Deletes ended executions from before `cutoff` with what belongs to them, in small transactions,
-/// so that the writer is never held for long.
-async fn delete_history(db: &Database, cutoff: DateTime<Utc>) -> Result<(), StoreError> {
+/// Deletes ended executions from before `cutoff` with what belongs to them, of one tenant or of all,
+/// in small transactions, so that the writer is never held for long.
+pub(super) async fn delete_history(
+    db: &Database,
+    tenant: Option<TenantId>,
+    cutoff: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let end = first_uuid_at(cutoff);
+    let (whose, values) = match tenant {
+        None => ("", vec![end.into()]),
+        Some(tenant) => (" AND tenant_id = $2", vec![end.into(), tenant.0.into()]),
+    };
     for _ in 0..PASSES {
         let txn = db.begin().await?;
         let sql = format!(
-            "SELECT id FROM executions WHERE id < $1 AND status IN ('completed', 'failed', 'cancelled') \
+            "SELECT id FROM executions WHERE id < $1{whose} AND status IN ('completed', 'failed', 'cancelled') \
              ORDER BY id LIMIT {DELETED_AT_ONCE}"
         );
-        let rows = select(&txn, &sql, vec![end.into()]).await?;
+        let rows = select(&txn, &sql, values.clone()).await?;
         for row in &rows {
             let id: Uuid = row.try_get("", "id").map_err(store_error)?;
             for sql in [
@@ -242,19 +251,30 @@ async fn delete_history(db: &Database, cutoff: DateTime<Utc>) -> Result<(), Stor
         }
     }
     // What is left from before the cutoff has not ended and needs its event.
-    let sql = "SELECT min(event_id) AS oldest FROM executions WHERE id < $1 AND event_id IS NOT NULL";
-    let row = select_one(db.orm(), sql, vec![end.into()]).await?;
+    let sql = format!(
+        "SELECT event_id AS oldest FROM executions WHERE id < $1{whose} AND event_id IS NOT NULL ORDER BY event_id LIMIT 1"
+    );
+    let row = select_one(db.orm(), &sql, values.clone()).await?;
     let needed: Option<Uuid> = row.map_or(Ok(None), |row| row.try_get("", "oldest")).map_err(store_error)?;
     let events_end = needed.map_or(end, |needed| needed.min(end));
-    delete_before(db, "events", events_end).await?;
-    delete_before(db, "webhook_requests", end).await
+    delete_before(db, "events", whose, tenant, events_end).await?;
+    delete_before(db, "webhook_requests", whose, tenant, end).await
 }
 
-async fn delete_before(db: &Database, table: &'static str, end: Uuid) -> Result<(), StoreError> {
-    let sql =
-        format!("DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE id < $1 LIMIT {DELETED_AT_ONCE})");
+async fn delete_before(
+    db: &Database,
+    table: &'static str,
+    whose: &'static str,
+    tenant: Option<TenantId>,
+    end: Uuid,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE id < $1{whose} ORDER BY id LIMIT {DELETED_AT_ONCE})"
+    );
+    let mut values = vec![end.into()];
+    values.extend(tenant.map(|tenant| tenant.0.into()));
     for _ in 0..PASSES {
-        if execute(db.orm(), &sql, vec![end.into()]).await? < DELETED_AT_ONCE {
+        if execute(db.orm(), &sql, values.clone()).await? < DELETED_AT_ONCE {
             break;
         }
     }

@@ -48,6 +48,18 @@ pub(super) async fn mark_failure<C: ConnectionTrait>(
 }
 
 pub(super) async fn stats<C: ConnectionTrait>(connection: &C, now: DateTime<Utc>) -> Result<OutboxStats, StoreError> {
+    stats_of(connection, now, |sql| {
+        sql.push(" FROM outbox");
+    })
+    .await
+}
+
+/// Counts the items that `from` names.
+pub(super) async fn stats_of<C: ConnectionTrait>(
+    connection: &C,
+    now: DateTime<Utc>,
+    from: impl FnOnce(&mut Sql),
+) -> Result<OutboxStats, StoreError> {
     let backend = connection.get_database_backend();
     let open = "status IN ('PENDING', 'RETRY') AND next_attempt_at";
     let mut sql = Sql::new(backend, now, "SELECT ");
@@ -60,7 +72,7 @@ pub(super) async fn stats<C: ConnectionTrait>(connection: &C, now: DateTime<Utc>
     sql.push(&format!("MIN(CASE WHEN {open} <= ")).now().push(" THEN next_attempt_at END) AS oldest_ready, ");
     sql.push(&format!("MIN(CASE WHEN {open} > ")).now().push(" THEN next_attempt_at END) AS next_due, ");
     sql.push(if backend == DbBackend::Postgres { "statement_timestamp() AS at" } else { "1 AS at" });
-    sql.push(" FROM outbox");
+    from(&mut sql);
     let row = sql.row(connection).await?.ok_or_else(|| StoreError::Internal("no counts".to_owned()))?;
     let at: DateTime<Utc> = if backend == DbBackend::Postgres { get(&row, "at")? } else { now };
     let oldest: Option<DateTime<Utc>> = get(&row, "oldest_ready")?;

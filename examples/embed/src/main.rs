@@ -131,7 +131,7 @@ output: { served: "{{ steps.tea.output.served | shout }}", minutes: "{{ steps.te
         stop.cancel();
         let _ = worker.await;
         assert_eq!(*HEARD.lock().unwrap(), [id.to_string()], "once, after the commit");
-        parts.store.close().await;
+        parts.close().await;
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub(crate) async fn run(parts: &Parts, args: &ImportArgs) -> Result<(), CliError
     for (slug, file) in slugs {
         let (state, version) = store(parts, &slug, &file.source, args).await.map_err(|e| match e {
             PublishError::Invalid(findings) => CliError::failed(files::findings(&file.name, &findings)),
+            PublishError::Refused(refusal) => CliError::failed(format!("{}: {refusal}", file.name)),
             PublishError::Store(error) => error.into(),
         })?;
         results.push(json!({ "file": file.name, "workflow": slug, "state": state, "version": version }));

@@ -11,6 +11,7 @@ use automate_core::runtime::{Engine, Ports, Received, Settings, StartRequest, We
 use automate_core::secrets::{SecretError, SecretResolver, SecretValue};
 use automate_core::status::ExecutionStatus;
 use automate_core::store::{ExecutionRecord, NewWebhookRequest, StepRecord};
+use automate_store::db::Database;
 use automate_tests::postgres::TestDatabase;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -71,10 +72,17 @@ impl Bed {
 
     /// An engine without a worker.
     pub(crate) async fn engine(&self, settings: Settings) -> Engine {
-        let store = automate_store::open(&self.db.open_again().await).expect("the store opens");
+        self.engine_with(settings, |_, _| {}).await
+    }
+
+    /// The same, with ports of the test's own.
+    pub(crate) async fn engine_with(&self, settings: Settings, adapt: impl FnOnce(&Database, &mut Ports)) -> Engine {
+        let database = self.db.open_again().await;
+        let store = automate_store::open(&database).expect("the store opens");
         let secrets = Secrets(BTreeMap::from([("TOKEN".to_owned(), "canary-5f0a7c9e11".to_owned())]));
-        let ports =
+        let mut ports =
             Ports::new(store, Arc::new(Actions(self.world.clone())), Arc::new(secrets), Arc::new(Scrubber::new()));
+        adapt(&database, &mut ports);
         Engine::new(ports, settings)
     }
 
@@ -83,7 +91,11 @@ impl Bed {
     }
 
     pub(crate) async fn process_with(&self, settings: Settings) -> Process {
-        let engine = self.engine(settings).await;
+        Self::working(self.engine(settings).await)
+    }
+
+    /// An engine with its worker.
+    pub(crate) fn working(engine: Engine) -> Process {
         let stop = CancellationToken::new();
         let worker = tokio::spawn({
             let (engine, stop) = (engine.clone(), stop.clone());

@@ -227,14 +227,14 @@ pub(super) struct InboxRow {
 
 /// What the server answered.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let mut lines = head.lines();
@@ -243,25 +243,25 @@ impl Answer {
         Self { status, headers: lines.filter_map(pair).collect(), text: body.to_owned() }
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The code of a problem.
-    pub(super) fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         assert_eq!(self.headers.get("content-type").map(String::as_str), Some("application/problem+json"), "{self:?}");
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 
     /// The body of a problem without what differs from request to request.
-    pub(super) fn anonymous(&self) -> Value {
+    pub(crate) fn anonymous(&self) -> Value {
         let mut body = self.json();
         body["correlation_id"].take();
         body
     }
 
     /// The execution of a delivery that started one.
-    pub(super) fn execution(&self) -> String {
+    pub(crate) fn execution(&self) -> String {
         let ids = self.json()["execution_ids"].clone();
         assert_eq!(ids.as_array().map(Vec::len), Some(1), "{self:?}");
         ids[0].as_str().unwrap().to_owned()

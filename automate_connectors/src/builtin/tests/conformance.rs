@@ -43,3 +43,49 @@ mod slack {
         json!({ "ok": true, "channel": "C1", "ts": "1.2" }),
     ));
 }
+
+mod llm_over_openai {
+    use super::json;
+
+    crate::connector_conformance!(crate::builtin::Llm, |kit| kit
+        .provider(crate::provider::builtin::OpenAi, "/v1")
+        .http_action(
+            "chat",
+            |_| json!({ "prompt": "How are you?" }),
+            json!({ "model": "model-1", "choices": [
+                { "message": { "role": "assistant", "content": "Well." }, "finish_reason": "stop" }
+            ] })
+        )
+        .http_action(
+            "chat",
+            |_| json!({ "prompt": "How are you?", "stream": true }),
+            json!({ "choices": [{ "message": { "content": "Well." } }] })
+        )
+        .http_action(
+            "json",
+            |_| json!({ "prompt": "How are you?", "schema": { "type": "object" }, "repairs": 0 }),
+            json!({ "choices": [{ "message": { "content": "{}" } }] })
+        ));
+}
+
+mod llm_over_anthropic {
+    use super::json;
+
+    crate::connector_conformance!(crate::builtin::Llm, |kit| kit
+        .provider(crate::provider::builtin::Anthropic, "/")
+        .http_action(
+            "chat",
+            |_| json!({ "prompt": "How are you?" }),
+            json!({ "content": [{ "type": "text", "text": "Well." }], "stop_reason": "end_turn" })
+        )
+        .http_action(
+            "chat",
+            |_| json!({ "prompt": "How are you?", "stream": true }),
+            json!({ "content": [{ "type": "text", "text": "Well." }] })
+        )
+        .http_action(
+            "json",
+            |_| json!({ "prompt": "How are you?", "schema": { "type": "object" }, "repairs": 0 }),
+            json!({ "content": [{ "type": "tool_use", "id": "t1", "name": "answer", "input": {} }] })
+        ));
+}

@@ -216,7 +216,9 @@ fn leaves_outcome_open(error: &StepError) -> bool {
         | ErrorCode::TemplateError
         | ErrorCode::SecretUnavailable
         | ErrorCode::EgressDenied
+        | ErrorCode::PolicyDenied
         | ErrorCode::LimitExceeded
+        | ErrorCode::BudgetExceeded
         | ErrorCode::Failed
         | ErrorCode::ExecutionTimeout
         | ErrorCode::Quarantined

@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::super::Engine;
 use super::{IntakeError, MOST_PATIENCE, OVERLOAD_RETRY, PATIENCE, Received, Slot, Start};
 use crate::ids::ExecutionId;
+use crate::policy::AdmitError;
 use crate::signals::{EventSignal, Signal};
 use crate::store::{Accept, Accepted, NewLease, StoreError};
 
@@ -20,6 +21,7 @@ impl Engine {
         mut starts: Vec<Start>,
     ) -> Result<Option<Received>, IntakeError> {
         self.refuse_overload()?;
+        self.refuse_by_policy(&accept, &starts).await?;
         for (position, start) in starts.iter_mut().enumerate() {
             if start.permit.is_none() {
                 start.permit = self.slot(position == 0).await.map(|permit| Slot { _held: Some(permit) });
@@ -76,6 +78,18 @@ impl Engine {
             self.inner.active.wake.notify_one();
         }
         Ok(Some(Received { event_id, execution_ids, duplicate: false }))
+    }
+
+    /// Refuses what the tenant's policy does not allow.
+    async fn refuse_by_policy(&self, accept: &Accept, starts: &[Start]) -> Result<(), IntakeError> {
+        let payload = accept.event.as_ref().map_or(0, |event| event.payload.len());
+        let input = starts.iter().filter_map(|start| start.new.input.as_ref()).map(|input| input.len()).max();
+        let bytes = payload.max(input.unwrap_or(0));
+        let admitted = self.ports().policies.admit(accept.tenant_id, starts.len() as u64, bytes).await;
+        if let Err(AdmitError::Refused(refusal)) = &admitted {
+            self.ports().policies.refused(accept.tenant_id, "execution.start", refusal);
+        }
+        Ok(admitted?)
     }
 
     /// Refuses before anything is accepted, where the queue is longer than it may be.

@@ -27,6 +27,19 @@ pub(in crate::runtime) struct ByHand<'a> {
 impl Engine {
     /// Starts a workflow by hand.
     pub async fn start(&self, request: StartRequest) -> Result<ExecutionId, IntakeError> {
+        self.start_once(request, None).await
+    }
+
+    /// As [`Engine::start`]; a second start of the workflow with the same key is not made, and is
+    /// answered with the first.
+    ///
+    /// # Errors
+    /// Those of [`Engine::start`].
+    pub async fn start_once(
+        &self,
+        request: StartRequest,
+        dedupe_key: Option<String>,
+    ) -> Result<ExecutionId, IntakeError> {
         let store = &self.ports().store;
         let workflow = store.workflow(request.tenant_id, &request.workflow).await.map_err(named)?;
         let (version_id, version) = match request.version {
@@ -55,6 +68,7 @@ impl Engine {
         new.workflow_id = workflow.id;
         new.workflow = workflow.slug;
         new.version_id = version_id;
+        new.dedupe_key = dedupe_key;
         let by_hand = ByHand {
             tenant_id: request.tenant_id,
             definition,

@@ -122,6 +122,21 @@ impl Engine {
         self.rerun_as(tenant, id, request, Storing { run_here, dedupe_key: None }).await
     }
 
+    /// As [`Engine::rerun`]; a second one with the same key is not made, and is answered with the
+    /// first.
+    ///
+    /// # Errors
+    /// Those of [`Engine::rerun`].
+    pub async fn rerun_once(
+        &self,
+        tenant: TenantId,
+        id: ExecutionId,
+        request: &RerunRequest,
+        dedupe_key: Option<String>,
+    ) -> Result<ExecutionId, OperateError> {
+        self.rerun_as(tenant, id, request, Storing { run_here: false, dedupe_key }).await
+    }
+
     /// The whole execution again, on its own version.
     ///
     /// # Errors

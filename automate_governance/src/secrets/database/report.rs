@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use automate_core::secrets::BackendHealth;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -47,5 +48,23 @@ impl KeyCheck {
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.missing_keys.is_empty() && self.corrupt.is_empty()
+    }
+}
+
+impl From<KeyCheck> for BackendHealth {
+    fn from(check: KeyCheck) -> Self {
+        if check.is_ok() {
+            return Self::Ok(format!("{} stored versions, all can be decrypted", check.readable));
+        }
+        let missing: Vec<String> = check.missing_keys.into_iter().collect();
+        Self::Fail(
+            format!(
+                "{} can be decrypted, {} are corrupt; missing master keys: {}",
+                check.readable,
+                check.corrupt.len(),
+                if missing.is_empty() { "none".to_owned() } else { missing.join(", ") }
+            ),
+            "give the master key under which they were stored (AUTOMATE_MASTER_KEY), or set them again".to_owned(),
+        )
     }
 }

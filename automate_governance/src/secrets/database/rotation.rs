@@ -16,9 +16,9 @@ impl DatabaseBackend {
     /// keys never notice.
     ///
     /// # Errors
-    /// Those of the database; what was done until then stays done.
+    /// [`SecretStoreError::NoMasterKey`], and those of the database; what was done until then stays done.
     pub async fn rotate_master_key(&self) -> Result<Rewrapped, SecretStoreError> {
-        let current = self.keys.current();
+        let current = self.keys.current().ok_or(SecretStoreError::NoMasterKey)?;
         let mut report = Rewrapped::default();
         let mut after = None;
         loop {

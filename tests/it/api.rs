@@ -1,0 +1,14 @@
+//! The REST API: a real server over a real database, spoken to over sockets.
+
+mod books;
+mod site;
+
+mod admitting;
+mod conditions;
+mod describing;
+mod listing;
+mod reading;
+mod repeating;
+mod routing;
+mod streaming;
+mod writing;

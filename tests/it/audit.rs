@@ -1,0 +1,5 @@
+//! The audit log, on both databases: whole when we write it, and not whole when anybody else does.
+
+mod appending;
+mod bed;
+mod tampering;

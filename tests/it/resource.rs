@@ -1,0 +1,11 @@
+//! The resource service, on both databases: a small library of its own, and executions.
+
+mod bed;
+mod executions;
+mod filtering;
+mod hooks;
+mod names;
+mod paging;
+mod scoping;
+mod showing;
+mod writing;
