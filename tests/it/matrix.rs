@@ -10,7 +10,7 @@ use automate_api::v1::base::Operation;
 use automate_api::v1::system_views;
 use automate_core::access::{DEFAULT_GROUPS, EVERYTHING, MODELS, NAMED_PERMISSIONS, all_permissions};
 use automate_tests::both_databases;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use asking::{Answer, Site};
 
@@ -94,8 +94,17 @@ fn address(operation: &Operation, id: &str) -> String {
     format!("/api/v1{}", segments.collect::<Vec<_>>().join("/"))
 }
 
+/// A body that is right for whoever may send it: the document's example, where that is.
 fn body(operation: &Operation) -> Option<Value> {
-    operation.input.as_ref().map(|input| input.shape.example())
+    let example = operation.input.as_ref().map(|input| input.shape.example())?;
+    Some(match operation.id.as_str() {
+        "users_update" | "tokens_update" | "groups_update" => json!({ "name": "changed" }),
+        "users_create" => json!({ "email": "new@example.org" }),
+        "groups_create" => json!({ "name": "new", "permissions": [] }),
+        "tenants_set_policy" => json!({}),
+        "tokens_create" => json!({ "name": "new", "scopes": ["tokens:read"] }),
+        _ => example,
+    })
 }
 
 fn ask(site: &Site, token: Option<&str>, operation: &Operation, id: &str) -> Answer {
@@ -169,9 +178,12 @@ both_databases! {
             let scopes: Vec<String> = access.scope.iter().cloned().collect();
             let scopes = if scopes.is_empty() { vec!["stats:read".to_owned()] } else { scopes };
             let mut permissions: Vec<String> = access.permission.iter().cloned().collect();
-            if operation.path == "/bulk-operations" || operation.path == "/bulk-operations/preview" {
-                // Whoever may not cancel one execution may not cancel many; the example cancels.
-                permissions.push("execution.cancel".to_owned());
+            // Whoever may not cancel one execution may not cancel many (the example cancels), and
+            // setting a secret that is not there makes one.
+            match operation.id.as_str() {
+                "bulk_operations_start" | "bulk_operations_preview" => permissions.push("execution.cancel".to_owned()),
+                "secrets_update" => permissions.push("secrets.add_secret".to_owned()),
+                _ => {}
             }
             let token = site.token(None, &permissions, &scopes, access.superuser).await;
             let answer = ask(&site, Some(&token), operation, NO_ROW);
