@@ -13,6 +13,7 @@ mod authenticate;
 mod email;
 pub mod entity;
 mod error;
+mod giving;
 mod grants;
 mod groups;
 mod login;

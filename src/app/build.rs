@@ -55,7 +55,7 @@ impl App {
 
         let keys = super::secrets::master_keys(config, &env, &database, role).await?;
         let audit = audit_log(&database, &keys)?;
-        let identity = super::people::identity(config, &database, &audit, &keys);
+        let identity = super::people::identity(config, &database, &audit, &keys, &self.views());
         if role != Role::Tool {
             super::people::prepare(&identity).await?;
         }

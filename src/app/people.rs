@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use automate_api::v1::base::Views;
 use automate_core::config::Config;
 use automate_core::ids::TenantId;
 use automate_core::store::StoreError;
-use automate_governance::identity::{Identity, IdentityError, IdentitySettings};
+use automate_governance::identity::{Identity, IdentityError, IdentitySettings, KnownScopes};
 use automate_governance::secrets::MasterKeys;
 use automate_store::audit::AuditLog;
 use automate_store::db::Database;
@@ -15,12 +16,22 @@ use tokio_util::sync::CancellationToken;
 const UPKEEP: Duration = Duration::from_secs(3600);
 
 /// People as the configuration wants it.
-pub(super) fn identity(config: &Config, database: &Database, audit: &AuditLog, keys: &MasterKeys) -> Identity {
+pub(super) fn identity(
+    config: &Config,
+    database: &Database,
+    audit: &AuditLog,
+    keys: &MasterKeys,
+    views: &Views,
+) -> Identity {
+    // Who may read may be allowed to write, and the other way round, whichever the operations ask for.
+    let asked = views.operations().into_iter().filter_map(|operation| operation.access.scope.as_deref());
+    let resources: Vec<&str> = asked.filter_map(|scope| scope.split_once(':').map(|(resource, _)| resource)).collect();
+    let own = resources.iter().flat_map(|resource| ["read", "write"].map(|verb| format!("{resource}:{verb}")));
     let settings = IdentitySettings {
         idle: Duration::from_secs(u64::from(config.sessions.idle_minutes) * 60),
         absolute: Duration::from_secs(u64::from(config.sessions.absolute_hours) * 3600),
         public_url: public_url(config),
-        ..IdentitySettings::default()
+        scopes: KnownScopes::default().with(own),
     };
     Identity::new(database.clone(), audit.clone(), keys, settings)
 }

@@ -11,11 +11,13 @@ const PASSWORD: &str = "correct horse battery";
 /// An installation with a person and a workflow of two versions.
 fn origin() -> Project {
     let project = Project::embedded();
-    project.run_with_stdin(&["createsuperuser", "--email", "ada@example.org", "--password-stdin"], PASSWORD).exits(0);
+    let _ = project
+        .run_with_stdin(&["createsuperuser", "--email", "ada@example.org", "--password-stdin"], PASSWORD)
+        .exits(0);
     project.write("hello.yaml", HELLO);
-    project.run(&["workflow", "import", "hello.yaml", "--publish"]).exits(0);
+    let _ = project.run(&["workflow", "import", "hello.yaml", "--publish"]).exits(0);
     project.write("hello.yaml", &HELLO.replace("x: 1", "x: 2"));
-    project.run(&["workflow", "import", "hello.yaml", "--publish"]).exits(0);
+    let _ = project.run(&["workflow", "import", "hello.yaml", "--publish"]).exits(0);
     project
 }
 
@@ -39,7 +41,7 @@ both_databases! {
             to.write("fixture.json", &text);
             // The other installation has its own default groups, and a workflow of the same name.
             to.write("hello.yaml", &HELLO.replace("x: 1", "x: 7"));
-            to.run(&["workflow", "import", "hello.yaml", "--publish"]).exits(0);
+            let _ = to.run(&["workflow", "import", "hello.yaml", "--publish"]).exits(0);
             for _ in 0..2 {
                 let loaded = to.run(&["loaddata", "fixture.json", "--json"]).exits(0).json();
                 assert_eq!(loaded["people.user"], 1);
@@ -49,7 +51,7 @@ both_databases! {
             let there: Value = serde_json::from_str(&dump(&to, &[])).unwrap();
             assert_eq!(fields(&there, "people.user")[0]["email"], "ada@example.org");
             assert_eq!(fields(&there, "people.group").len(), fields(&rows, "people.group").len());
-            to.run(&["audit", "verify"]).exits(0);
+            let _ = to.run(&["audit", "verify"]).exits(0);
         }).await.unwrap();
     }
 
@@ -63,9 +65,9 @@ both_databases! {
             let bad = [
                 ("{\"model\": \"x.y\", \"fields\": {}}", "there is no such model"),
                 ("{\"model\": \"people.user\"}", "`fields` is missing"),
-                ("{\"model\": \"people.user\", \"fields\": {\"id\": 7}}", "does not fit"),
-                ("{\"model\": \"people.user\", \"fields\": {\"rank\": 7}}", "there is no field"),
-                ("{\"model\": \"people.user\", \"fields\": {\"id\": null}}", "cannot be null"),
+                ("{\"model\": \"workflows.trigger\", \"fields\": {\"id\": 7}}", "does not fit"),
+                ("{\"model\": \"workflows.trigger\", \"fields\": {\"rank\": 7}}", "there is no field"),
+                ("{\"model\": \"workflows.trigger\", \"fields\": {\"id\": null}}", "cannot be null"),
             ];
             for (row, told) in bad {
                 let mut rows = good.clone();
@@ -75,8 +77,8 @@ both_databases! {
                 assert!(answer.err.contains(told), "{row}: {}", answer.err);
             }
             to.write("bad.json", "{");
-            to.run(&["loaddata", "bad.json"]).exits(1);
-            to.run(&["dumpdata", "--models", "x.y"]).exits(2);
+            let _ = to.run(&["loaddata", "bad.json"]).exits(1);
+            let _ = to.run(&["dumpdata", "--models", "x.y"]).exits(2);
             assert_eq!(dump(&to, &[]), before, "nothing was loaded");
         }).await.unwrap();
     }

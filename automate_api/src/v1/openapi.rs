@@ -89,15 +89,17 @@ fn described(operation: &Operation) -> PathOperation {
         ));
     }
     builder = builder.responses(answers::of(operation)).securities(Some(securities(operation)));
-    let mut facts = Vec::new();
+    // One member, because the order of several is not the same twice.
+    let mut facts = serde_json::Map::new();
     if let Some(scope) = &operation.access.scope {
-        facts.push(("x-scope".to_owned(), serde_json::Value::from(scope.as_str())));
+        facts.insert("scope".to_owned(), scope.as_str().into());
     }
     if let Some(permission) = &operation.access.permission {
-        facts.push(("x-permission".to_owned(), permission.as_str().into()));
+        facts.insert("permission".to_owned(), permission.as_str().into());
     }
     if !facts.is_empty() {
-        builder = builder.extensions(Some(facts.into_iter().collect::<Extensions>()));
+        let access = [("x-access".to_owned(), serde_json::Value::Object(facts))];
+        builder = builder.extensions(Some(access.into_iter().collect::<Extensions>()));
     }
     builder.build()
 }

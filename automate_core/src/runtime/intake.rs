@@ -283,29 +283,36 @@ impl Engine {
         Err(IntakeError::Store(StoreError::Busy("a workflow is being published over and over".to_owned())))
     }
 
-    /// What the end of an execution accepts in its own transaction, where a workflow listens.
+    /// What the end of an execution accepts in its own transaction, where a workflow listens. Nothing
+    /// where that cannot be found out: the end itself must not fail for it.
     pub(super) async fn accept_of_core_event(
         &self,
         about: &About,
         event_type: &str,
         payload: impl FnOnce() -> Value,
     ) -> Vec<Accept> {
+        self.try_core_event(about, event_type, payload).await.unwrap_or_else(|error| {
+            tracing::error!(execution = %about.execution_id, event_type, %error, "an event could not start its workflows");
+            None
+        }).into_iter().collect()
+    }
+
+    /// The same; an error where it cannot be found out who listens.
+    pub(super) async fn try_core_event(
+        &self,
+        about: &About,
+        event_type: &str,
+        payload: impl FnOnce() -> Value,
+    ) -> Result<Option<Accept>, IntakeError> {
         let depth = about.depth + 1;
-        let snapshot = match self.triggers().await {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                // The checkpoint that carries the event would fail as well.
-                tracing::debug!(%error, "triggers could not be looked up");
-                return Vec::new();
-            }
-        };
+        let snapshot = self.triggers().await?;
         let records: Vec<TriggerRecord> = snapshot.events(about.tenant_id, event_type).cloned().collect();
         if records.is_empty() {
-            return Vec::new();
+            return Ok(None);
         }
         if depth > limits::EVENT_CHAIN_DEPTH {
             tracing::error!(execution = %about.execution_id, depth, "a chain of executions that start each other was cut");
-            return Vec::new();
+            return Ok(None);
         }
         let payload = payload();
         let headers = Value::Object(serde_json::Map::new());
@@ -321,20 +328,15 @@ impl Engine {
             kind: "event",
             depth,
         };
-        match self.matching(&incoming, &records).await {
-            Ok(starts) => vec![Accept {
-                tenant_id: about.tenant_id,
-                event: Some(incoming.event(payload.to_string().into())),
-                request: None,
-                delivery: None,
-                // Stored in the queue: the trigger may go in between, which must not undo the checkpoint.
-                starts: starts.into_iter().map(|start| NewExecution { trigger_id: None, ..start.new }).collect(),
-            }],
-            Err(error) => {
-                tracing::error!(execution = %about.execution_id, event_type, %error, "an event could not start its workflows");
-                Vec::new()
-            }
-        }
+        let starts = self.matching(&incoming, &records).await?;
+        Ok(Some(Accept {
+            tenant_id: about.tenant_id,
+            event: Some(incoming.event(payload.to_string().into())),
+            request: None,
+            delivery: None,
+            // Stored in the queue: the trigger may go in between, which must not undo the checkpoint.
+            starts: starts.into_iter().map(|start| NewExecution { trigger_id: None, ..start.new }).collect(),
+        }))
     }
 
     /// Waits until an execution has ended; `None` where it has not within the timeout.

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::entity::{group, group_permission, user_group};
-use super::users::{check_count, check_grant, check_permission, note};
+use super::giving::{check_count, check_grant, check_permission, note};
 use super::{Identity, IdentityError, check_name};
 
 /// What a new group is to be.

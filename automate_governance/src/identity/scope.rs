@@ -11,7 +11,7 @@ use super::IdentityError;
 pub const RESOURCES: &[&str] = &[
     "approvals",
     "audit",
-    "bulk",
+    "bulk-operations",
     "connections",
     "connectors",
     "events",
@@ -51,6 +51,13 @@ impl KnownScopes {
     pub fn of(resources: &[&str]) -> Self {
         let of_resources = resources.iter().flat_map(|r| [format!("{r}:read"), format!("{r}:write")]);
         Self { names: of_resources.chain(SPECIAL_SCOPES.iter().map(|s| (*s).to_owned())).collect() }
+    }
+
+    /// The same, and the scopes that an application's own operations ask for.
+    #[must_use]
+    pub fn with(mut self, scopes: impl IntoIterator<Item = String>) -> Self {
+        self.names.extend(scopes);
+        self
     }
 
     /// The scopes by name; `ext:{id}:…` and `tools:call:{name}` are there besides.

@@ -233,6 +233,29 @@ both_databases! {
         two.drain().await;
     }
 
+    async fn a_selection_narrows_by_everything_that_it_names(db: TestDatabase) {
+        let bed = Bed::new(db);
+        let engine = bed.engine(Settings { concurrency: 0, ..Bed::settings() }).await;
+        publish(&engine, FAILS).await;
+        publish(&engine, &FAILS.replace("workflow: w", "workflow: other")).await;
+        let ids = started(&engine, 3, "").await;
+        start(&engine, "other", json!({"code": ""})).await;
+        let second = engine.ports().store.execution(TENANT, ids[1]).await.expect("a row").created_at;
+        let count = async |selection: Selection| {
+            let request = BulkRequest { selection, ..request(BulkOperation::Cancel) };
+            engine.bulk_preview(TENANT, &request).await.expect("a preview").count
+        };
+        let all = Selection::default();
+        assert_eq!(count(all.clone()).await, 4);
+        assert_eq!(count(Selection { workflow: Some("w".to_owned()), ..all.clone() }).await, 3);
+        assert_eq!(count(Selection { created_from: Some(second), ..all.clone() }).await, 3);
+        assert_eq!(count(Selection { created_before: Some(second), ..all.clone() }).await, 1);
+        assert_eq!(count(Selection { statuses: vec![ExecutionStatus::Waiting], ..all.clone() }).await, 0);
+        assert_eq!(count(Selection { error_code: Some("NOT_FOUND".to_owned()), ..all.clone() }).await, 0);
+        assert_eq!(count(Selection { dead_letters: true, ..all.clone() }).await, 0);
+        assert_eq!(count(Selection { ids: ids[..2].to_vec(), created_from: Some(second), ..all }).await, 1);
+    }
+
     async fn another_tenants_operations_and_executions_are_not_there(db: TestDatabase) {
         let bed = Bed::new(db);
         let engine = bed.engine(Settings { concurrency: 0, ..Bed::settings() }).await;

@@ -154,11 +154,7 @@ pub(super) fn parameter(model: &Model, doc: ParameterDoc) -> Parameter {
     let mut object = kind_schema(doc.kind, false);
     match doc.kind {
         ColumnKind::Integer => {
-            let (least, most) = match (doc.range, column) {
-                (Some((least, most)), _) => (least, most),
-                (None, Some(column)) => range(column.bits),
-                (None, None) => range(64),
-            };
+            let (least, most) = doc.range.unwrap_or_else(|| range(64));
             object = object.minimum(Some(least)).maximum(Some(most));
         }
         ColumnKind::Double => object = object.minimum(Some(f64::MIN)).maximum(Some(f64::MAX)),

@@ -52,7 +52,7 @@ fn scope_of(permission: &str) -> Option<String> {
         ("workflows", _) => "workflows",
         ("executions", "event") => "events",
         ("executions", "webhookrequest") => "webhooks",
-        ("executions", "bulkoperation") => "bulk",
+        ("executions", "bulkoperation") => "bulk-operations",
         ("executions", _) => "executions",
         ("outbox", _) => "outbox",
         ("connectors", "connector") => "connectors",

@@ -8,7 +8,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AnyOf, Object, Schema, Type};
 
 use crate::Problem;
-use crate::v1::base::{Action, BaseReadOnlyViewSet, Call, Content, Faces, IntoView, Operation, Reply, Shape};
+use crate::v1::base::{Access, Action, BaseReadOnlyViewSet, Call, Content, Faces, IntoView, Operation, Reply, Shape};
 
 /// The rows of a model, looked at.
 struct Rows {
@@ -93,6 +93,8 @@ impl Nested {
         operation.action = Action::custom(self.action);
         operation.id = String::new();
         operation.tag = String::new();
+        // Whoever may look at the one row with a token may look at what belongs to it.
+        operation.access = Access::new(format!("{}:read", self.parent.name), self.model.permission_for("view"));
         operation.handler(move |call| self.clone().list(call))
     }
 
