@@ -49,10 +49,13 @@ pub(super) fn filter(model: &Model, backend: DbBackend, filter: &Filter) -> Resu
     })
 }
 
-/// Whether a column is one of some values; of none, never.
+/// Whether a column is one of some values; of none, never. The list is filled up with its last
+/// value, so that there are few different statements to prepare.
 pub(super) fn is_in(column: &Column, values: &[Value]) -> Result<Expr, StoreError> {
-    let operands = values.iter().map(|value| operand(column, value)).collect::<Result<Vec<Expr>, _>>()?;
-    Ok(if operands.is_empty() { never() } else { Expr::col(column.name).is_in(operands) })
+    let Some(last) = values.last() else { return Ok(never()) };
+    let filling = std::iter::repeat_n(last, values.len().next_power_of_two() - values.len());
+    let operands = values.iter().chain(filling).map(|value| operand(column, value));
+    Ok(Expr::col(column.name).is_in(operands.collect::<Result<Vec<Expr>, _>>()?))
 }
 
 fn never() -> Expr {

@@ -73,7 +73,7 @@ both_databases! {
             ("GET", "/outbox/stats", None),
             ("POST", "/outbox/requeue", None),
             ("GET", "/connectors", None),
-            ("GET", "/connectors/http", None),
+            ("GET", "/connectors/parrot", None),
             ("GET", "/stats", None),
         ] {
             let mut refusals = site.refusals(method, target, body.as_ref()).await;

@@ -1,6 +1,11 @@
 //! Connectors, and counts.
 
-use automate_core::status::ExecutionStatus;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use automate_connectors::base::{ActionSpec, Connector, TriggerSpec};
+use automate_core::document::definition::VerifyScheme;
+use automate_core::status::{Effect, ExecutionStatus};
 use automate_tests::both_databases;
 use serde_json::json;
 
@@ -9,20 +14,57 @@ use super::site::Site;
 const FAILS: &str = "workflow: fails\non: [{ manual: true }]\nsteps: [{ id: a, fail: no }]";
 const WAITS: &str = "workflow: waits\non: [{ manual: true }]\nsteps: [{ id: a, wait: { for: 1h } }]";
 
+/// A connector that repeats what it is told.
+pub(super) struct Parrot;
+
+#[async_trait]
+impl Connector for Parrot {
+    fn key(&self) -> &'static str {
+        "parrot"
+    }
+
+    fn display_name(&self) -> &'static str {
+        "Parrot"
+    }
+
+    fn actions(&self) -> Vec<ActionSpec> {
+        let repeat = ActionSpec::new("repeat", "Repeats", Effect::Idempotent);
+        vec![repeat.timeout(Duration::from_millis(1_500)).example(json!({ "text": "hello" }))]
+    }
+
+    fn triggers(&self) -> Vec<TriggerSpec> {
+        vec![TriggerSpec::webhook("heard", "Heard", VerifyScheme::Github)]
+    }
+}
+
 both_databases! {
     async fn the_connectors_are_listed_and_shown_with_their_schemas(db: TestDatabase) {
         let site = Site::idle(db).await;
-        let list = site.show("/connectors").await;
-        let keys: Vec<_> = list["results"].as_array().unwrap().iter().map(|c| c["key"].as_str().unwrap().to_owned()).collect();
-        assert!(keys.contains(&"http".to_owned()) && keys.is_sorted(), "{keys:?}");
-        for key in keys {
-            let shown = site.show(&format!("/connectors/{key}")).await;
-            for action in shown["actions"].as_array().unwrap() {
-                assert!(action["uses"].as_str().unwrap().starts_with(&format!("{key}.")));
-                assert!(action["input_schema"].is_object() || action["input_schema"].is_boolean());
-            }
+        let list = site.show("/connectors").await["results"].clone();
+        let told: Vec<_> = list.as_array().unwrap().iter().map(|c| (c["key"].clone(), c["refused"].is_string(), c["actions"].clone())).collect();
+        assert_eq!(told, [(json!("parrot"), false, json!(["repeat"])), (json!("parrot"), true, json!([]))], "{list}");
+        let shown = site.show("/connectors/parrot").await;
+        assert_eq!((&shown["title"], &shown["origin"], &shown["refused"]), (&json!("Parrot"), &json!("app"), &json!(null)));
+        assert_eq!(
+            shown["actions"],
+            json!([{
+                "uses": "parrot.repeat",
+                "title": "Repeats",
+                "effect": "idempotent",
+                "timeout_seconds": 1.5,
+                "takes_connection": false,
+                "input_schema": { "type": "object" },
+                "output_schema": true,
+                "example": { "text": "hello" },
+            }])
+        );
+        assert_eq!(
+            shown["triggers"],
+            json!([{ "name": "heard", "title": "Heard", "kind": "webhook", "payload_schema": true, "verification": "github" }])
+        );
+        for key in ["nothing", "parrot.repeat", "PARROT"] {
+            assert_eq!(site.get(&format!("/connectors/{key}")).await.status, 404);
         }
-        assert_eq!(site.get("/connectors/nothing").await.status, 404);
     }
 
     async fn executions_and_the_queue_are_counted(db: TestDatabase) {

@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use automate_api::v1::{ApiV1, AuthError, Authenticator, V1Settings, system_views};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
+use automate_connectors::base::NoConnections;
+use automate_connectors::base::http::NoHttp;
 use automate_core::access::{Actor, ActorKind, DEFAULT_GROUPS, Principal};
 use automate_core::ids::{ExecutionId, TenantId, TokenId, UserId};
 use automate_core::runtime::{Engine, Settings};
@@ -105,8 +107,9 @@ impl Site {
         let audit = AuditLog::new(db.clone(), vec![AuditKey { id: "test".to_owned(), key: [7; 32].into() }]).unwrap();
         let resources = Resources::new(db.clone(), audit, [9; 32]);
         let stop = CancellationToken::new();
-        let connectors = Arc::new(ConnectorRegistry::link_time_catalog());
-        let api = ApiV1::builder(engine.clone(), resources, connectors)
+        let mut connectors = ConnectorRegistry::new(Arc::new(NoHttp), Arc::new(NoConnections));
+        connectors.add(Arc::new(super::catalogue::Parrot)).add(Arc::new(super::catalogue::Parrot));
+        let api = ApiV1::builder(engine.clone(), resources, Arc::new(connectors))
             .authenticator(Arc::new(Tokens))
             .settings(V1Settings { heartbeat: Duration::from_millis(300), ..V1Settings::default() })
             .shutdown(stop.clone())

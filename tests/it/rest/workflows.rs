@@ -143,8 +143,9 @@ both_databases! {
             site.post("/workflows", &source(&FIRST.replace("orders", name).replace("Orders", name))).await;
         }
         let slugs = async |who: &str, query: &str| {
-            let page = site.ask(who, "GET", &format!("/workflows?{query}")).send().await.json();
-            page["results"].as_array().unwrap().iter().map(|row| row["slug"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+            let page = site.ask(who, "GET", &format!("/workflows?{query}")).send().await;
+            assert_eq!(page.status, 200, "{page:?}");
+            page.json()["results"].as_array().unwrap().iter().map(|row| row["slug"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(slugs("admin", "").await, ["orders", "refunds", "returns"]);
         assert_eq!(slugs("admin", "search=ref&ordering=-slug").await, ["refunds"]);

@@ -63,6 +63,8 @@ struct ConnectorList {
 struct ConnectorEntry {
     /// Its key.
     key: String,
+    /// What people see; null where it was refused.
+    title: Option<String>,
     /// The crate that it came from, and its version.
     origin: String,
     /// Why it cannot be used, where it was refused.
@@ -76,6 +78,8 @@ struct ConnectorEntry {
 struct ConnectorShown {
     /// Its key.
     key: String,
+    /// What people see; null where it was refused.
+    title: Option<String>,
     /// The crate that it came from, and its version.
     origin: String,
     /// Why it cannot be used, where it was refused.
@@ -127,10 +131,16 @@ fn loaded(registry: &ConnectorRegistry) -> impl Iterator<Item = &Loaded> {
     registry.load_report().entries.iter().filter(|entry| entry.kind == "connector")
 }
 
+fn title(registry: &ConnectorRegistry, loaded: &Loaded) -> Option<String> {
+    let connector = registry.connector(&loaded.key).filter(|_| loaded.refused.is_none())?;
+    Some(connector.display_name().to_owned())
+}
+
 async fn list(call: Call) -> Result<Reply, Problem> {
     let registry = call.api.connectors();
     let entry = |loaded: &Loaded| ConnectorEntry {
         key: loaded.key.clone(),
+        title: title(registry, loaded),
         origin: loaded.origin.clone(),
         refused: loaded.refused.clone(),
         // One that was refused has none, whoever has its key.
@@ -174,6 +184,7 @@ async fn retrieve(call: Call) -> Result<Reply, Problem> {
     });
     Reply::ok(ConnectorShown {
         key: loaded.key.clone(),
+        title: title(registry, loaded),
         origin: loaded.origin.clone(),
         refused: loaded.refused.clone(),
         actions: names.iter().filter_map(action).collect(),

@@ -50,6 +50,9 @@ type Told = u32;
 /// Values of [`Told`] for each repetition of a step.
 const PER_RERUN: Told = 1 << 12;
 
+/// What a step that waits calls.
+const WAIT: &str = "wait";
+
 const STARTED: Told = 1;
 const PAUSED: Told = 2;
 const ENDED: Told = 3;
@@ -245,6 +248,11 @@ fn events_of(id: ExecutionId, step: &FollowedStep) -> Vec<(Told, ExecutionEvent)
     if begun.is_none_or(|begun| begun < attempt) && step.status != StepStatus::Pending && !skipped {
         let at = if attempt <= 1 { Some(started_at) } else { step.attempts.last().and_then(|failed| failed.retry_at) };
         events.push((told(step.rerun, attempt, STARTED), event("started", attempt, at)));
+    }
+    // What a wait that is over waited for is not recorded, but that it did is.
+    let waited = step.finished_at.filter(|ended| step.uses == WAIT && *ended > started_at).is_some();
+    if waited {
+        events.push((told(step.rerun, attempt, PAUSED), event("waiting", attempt, Some(started_at))));
     }
     match step.status {
         StepStatus::Pending | StepStatus::Running => {}

@@ -186,6 +186,21 @@ fn waits_and_unknown_outcomes_are_told() {
 }
 
 #[test]
+fn a_wait_that_is_over_is_told_as_one_that_goes_on() {
+    let wait = |status, to| FollowedStep { attempt: 0, uses: "wait".to_owned(), ..step(0, "nap", status, 1, to) };
+    let mut now = execution(ExecutionStatus::Running);
+    now.steps = vec![wait(StepStatus::Waiting, None)];
+    let mut live = Place::default();
+    assert_eq!(advance(&mut live, &now)[2..], ["step.started nap 0", "step.waiting nap 0"]);
+    now.steps = vec![wait(StepStatus::Completed, Some(9))];
+    assert_eq!(advance(&mut live, &now), ["step.completed nap 0"]);
+    let late = advance(&mut Place::default(), &now);
+    assert_eq!(late[2..], ["step.started nap 0", "step.waiting nap 0", "step.completed nap 0"]);
+    now.steps = vec![wait(StepStatus::Completed, Some(1))];
+    assert_eq!(advance(&mut Place::default(), &now)[2..], ["step.started nap 0", "step.completed nap 0"], "of no time");
+}
+
+#[test]
 fn the_place_of_many_steps_is_short() {
     let mut now = execution(ExecutionStatus::Running);
     now.steps = (0..5_000).map(|n| step(n, &format!("s{n}"), StepStatus::Completed, 2, Some(3))).collect();
