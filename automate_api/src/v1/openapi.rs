@@ -9,11 +9,12 @@ use utoipa::openapi::path::{
     HttpMethod, Operation as PathOperation, Parameter as PathParameter, ParameterIn, ParameterStyle,
 };
 use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::tag::Tag;
-use utoipa::openapi::{Content, Info, OpenApi, Paths, Ref, Required};
+use utoipa::openapi::{Content, Info, OpenApi, Paths, Ref, RefOr, Required};
 
-use super::base::{Operation, Parameter, Views};
+use super::base::{Operation, Parameter, Shape, Views};
 use super::{PREFIX, root};
 
 pub(super) use answers::problems;
@@ -39,10 +40,7 @@ pub fn document(views: &Views) -> OpenApi {
             vec![method(&operation.method)],
             described(operation),
         );
-        let inputs = operation.input.iter().map(|input| &input.shape);
-        for shape in inputs.chain(operation.answers.iter().filter_map(answers::shape)) {
-            components.schemas.extend(shape.components());
-        }
+        components.schemas.extend(shapes(operation));
     }
     let tags = views.groups().iter().map(|group| {
         let doc = (!group.doc.is_empty()).then(|| group.doc.to_string());
@@ -50,6 +48,12 @@ pub fn document(views: &Views) -> OpenApi {
     });
     let info = Info::builder().title("Automate").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT)).build();
     OpenApi::builder().info(info).paths(paths).components(Some(components)).tags(Some(tags)).build()
+}
+
+/// The named shapes that an operation takes and gives.
+pub(super) fn shapes(operation: &Operation) -> Vec<(String, RefOr<Schema>)> {
+    let inputs = operation.input.iter().map(|input| &input.shape);
+    inputs.chain(operation.answers.iter().filter_map(answers::shape)).flat_map(Shape::components).collect()
 }
 
 fn method(method: &Method) -> HttpMethod {
@@ -89,17 +93,21 @@ fn described(operation: &Operation) -> PathOperation {
         ));
     }
     builder = builder.responses(answers::of(operation)).securities(Some(securities(operation)));
-    // One member, because the order of several is not the same twice.
-    let mut facts = serde_json::Map::new();
-    if let Some(scope) = &operation.access.scope {
-        facts.insert("scope".to_owned(), scope.as_str().into());
+    // One member: several would come in another order each time.
+    let access = &operation.access;
+    let mut needs = serde_json::Map::new();
+    if let Some(scope) = &access.scope {
+        needs.insert("scope".to_owned(), scope.as_str().into());
     }
-    if let Some(permission) = &operation.access.permission {
-        facts.insert("permission".to_owned(), permission.as_str().into());
+    if let Some(permission) = &access.permission {
+        needs.insert("permission".to_owned(), permission.as_str().into());
     }
-    if !facts.is_empty() {
-        let access = [("x-access".to_owned(), serde_json::Value::Object(facts))];
-        builder = builder.extensions(Some(access.into_iter().collect::<Extensions>()));
+    if access.superuser {
+        needs.insert("superuser".to_owned(), true.into());
+    }
+    if !needs.is_empty() {
+        let needs = [("x-needs".to_owned(), serde_json::Value::Object(needs))];
+        builder = builder.extensions(Some(needs.into_iter().collect::<Extensions>()));
     }
     builder.build()
 }
