@@ -36,8 +36,8 @@ pub mod prelude {
         ActionContext, ActionSpec, Connection, ConnectionField, ConnectionSpec, Connector, ConnectorError, TriggerSpec,
     };
     pub use automate_connectors::provider::{
-        Budget, BudgetError, Capability, ChatAnswer, ChatRequest, ChatSink, FinishReason, Message, MessageRole, Provider,
-        ProviderContext, Reservation, Spend,
+        Budget, BudgetError, Capability, ChatAnswer, ChatRequest, ChatSink, FinishReason, Message, MessageRole,
+        Provider, ProviderContext, Reservation, Spend,
     };
     pub use automate_connectors::{
         Effect, ErrorCode, LogLevel, TypedAction, action, filter, link_plugins, receiver, register_connector,

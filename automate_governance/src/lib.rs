@@ -6,6 +6,7 @@ pub use inventory;
 
 pub mod connections;
 pub mod egress;
+pub mod hardening;
 pub mod identity;
 pub mod policy;
 pub mod redaction;
