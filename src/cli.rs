@@ -183,10 +183,15 @@ fn dispatch(app: App, cli: Cli) -> Result<(), CliError> {
         return completions::run(args);
     }
     crate::app::install_crypto();
+    // Before anything secret is read.
+    let hardened = automate_governance::hardening::harden_process();
     let loaded = load(&cli)?;
     let runtime = runtime(loaded.config.server.workers)?;
     let context = Context { app: Arc::new(app), loaded };
     telemetry(&cli.command, context.config())?;
+    if let Err(error) = hardened {
+        tracing::warn!(%error, "the process goes on");
+    }
     let result = runtime.block_on(perform(context, cli.command));
     // Whatever still runs is safe to leave: its lease expires and it is taken up again.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -80,6 +80,7 @@ fn describe() {
         ("automate_outbox_reaped_total", "Items that the reaper gave back to the queue."),
         ("automate_outbox_quarantined_total", "Items that were set aside as poison."),
         ("automate_step_log_lines_dropped_total", "Log lines of steps over their bound."),
+        ("automate_secret_reads_lost_total", "Readings of secrets that are missing from the audit log."),
         ("automate_signal_receiver_panics_total", "Panics of receivers of signals, by receiver."),
     ] {
         metrics::describe_counter!(name, meaning);

@@ -7,6 +7,7 @@ pub use inventory;
 pub mod connections;
 pub mod egress;
 pub mod fixtures;
+pub mod hardening;
 pub mod identity;
 pub mod models;
 pub mod policy;

@@ -12,7 +12,7 @@ use crate::redaction::{escape_line, process_scrubber};
 
 /// What is logged where `RUST_LOG` says nothing: what happens, and of dependencies what is wrong.
 pub const DEFAULT_FILTER: &str = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,hyper_util=warn,\
-                                  h2=warn,reqwest=warn,rustls=warn,tower_http=warn,tokio=warn";
+                                  h2=warn,reqwest=warn,rustify=off,rustls=warn,tower_http=warn,tokio=warn";
 
 /// Why logs could not be set up.
 #[derive(Debug, thiserror::Error)]

@@ -50,6 +50,8 @@ pub(crate) async fn generate(plan: &LoadPlan) -> Result<LoadReport, BenchError> 
     let text = serde_json::to_string(plan).map_err(|e| BenchError::Load(e.to_string()))?;
     let output = tokio::process::Command::new(program)
         .args(["bench", "--load-generator", &text])
+        // Nothing of ours: the master key may be there (S8).
+        .env_clear()
         .env("AUTOMATE_SERVER__WORKERS", "1")
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

@@ -45,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// The packages of others that few of us may know, and who they are. The tests may know everything.
-const KNOWN_TO_FEW: [(&str, &[&str]); 12] = [
+const KNOWN_TO_FEW: [(&str, &[&str]); 15] = [
     // The one HTTP client is the egress guard's.
     ("reqwest", &["automate_governance"]),
     ("rustls", &["automate_governance"]),
@@ -62,6 +62,11 @@ const KNOWN_TO_FEW: [(&str, &[&str]); 12] = [
     ),
     ("sea-orm-migration", &["automate_migrations"]),
     ("aes-gcm", &["automate_governance"]),
+    // Vault, over the guard's client.
+    ("vaultrs", &["automate_governance"]),
+    ("rustify", &["automate_governance"]),
+    // What only the operating system can say or do.
+    ("rustix", &["automate_governance", "automate_store"]),
     ("clap", &["automate"]),
     ("syn", &["automate_macros"]),
 ];
@@ -139,6 +144,34 @@ fn sql_of_the_root_package_is_the_benchmarks() {
             "{} knows SQL; that belongs into automate_store",
             name.display()
         );
+    }
+}
+
+/// A process that we started would have our environment, in which the master key may be (S8). The
+/// benchmark starts itself, with an environment that is empty.
+#[test]
+fn s8_nothing_that_is_shipped_starts_a_process() {
+    let shipped = crates().into_keys().filter(|name| name != "automate_tests" && name != "automate_embed_example");
+    for name in shipped {
+        let folder = match name.as_str() {
+            "automate" => repository().join("src"),
+            "automate_migrations" => repository().join("migrations/src"),
+            name => repository().join(name).join("src"),
+        };
+        for file in sources(&folder) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let is_test = file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs");
+            let starts = shipped.contains("process::Command") || shipped.contains("Command::new(");
+            if is_test || !starts {
+                continue;
+            }
+            assert!(
+                file.ends_with("src/bench/load.rs") && shipped.contains(".env_clear()"),
+                "{} starts a process",
+                file.strip_prefix(repository()).unwrap().display()
+            );
+        }
     }
 }
 

@@ -7,4 +7,5 @@ mod accepting;
 mod ending;
 mod policies;
 mod recovering;
+mod secrets;
 mod waiting;

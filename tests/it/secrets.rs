@@ -1,5 +1,7 @@
 //! Stored secrets, on both databases.
 
+mod commands;
+mod rotation;
 mod vault;
 
 use automate_core::ids::TenantId;

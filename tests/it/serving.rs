@@ -50,6 +50,11 @@ impl Serving {
         }
     }
 
+    /// The process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The status and body of a GET.
     pub(super) fn get(&self, target: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();

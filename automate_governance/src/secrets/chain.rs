@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,7 +43,7 @@ pub struct SecretChain {
     changes: SecretChanges,
     scrubber: Scrubber,
     reads: Arc<dyn SecretReads>,
-    cache: Mutex<Cache>,
+    cache: Arc<Mutex<Cache>>,
     flights: Mutex<HashMap<(Entry, u64), Flight>>,
 }
 
@@ -82,6 +82,26 @@ struct Cache {
     /// The count of changes that the entries belong to.
     seen: u64,
     entries: HashMap<Entry, (Answer, Instant)>,
+    /// Whether a task is there that drops what has expired.
+    swept: bool,
+}
+
+/// Drops what has expired, for as long as there is something: a value that nobody asks for any more
+/// must not stay in memory for as long as the process lives.
+async fn sweep(cache: Weak<Mutex<Cache>>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(cache) = cache.upgrade() else { return };
+        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        cache.entries.retain(|_, (_, until)| *until > now);
+        if cache.entries.is_empty() {
+            // What was large once need not stay so.
+            cache.entries.shrink_to_fit();
+            cache.swept = false;
+            return;
+        }
+    }
 }
 
 impl SecretChain {
@@ -95,7 +115,7 @@ impl SecretChain {
             changes,
             scrubber: crate::redaction::process_scrubber().clone(),
             reads: Arc::new(LogReads),
-            cache: Mutex::default(),
+            cache: Arc::default(),
             flights: Mutex::default(),
         }
     }
@@ -148,6 +168,10 @@ impl SecretChain {
             }
         }
         cache.entries.insert(entry, (answer.clone(), now + self.cache_for));
+        if !cache.swept {
+            cache.swept = true;
+            tokio::spawn(sweep(Arc::downgrade(&self.cache), self.cache_for));
+        }
     }
 
     fn fresh_cache(&self) -> MutexGuard<'_, Cache> {

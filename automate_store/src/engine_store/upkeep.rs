@@ -109,18 +109,24 @@ fn log_extension(file: &std::path::Path) -> String {
     file.extension().map_or_else(|| "-wal".to_owned(), |extension| format!("{}-wal", extension.to_string_lossy()))
 }
 
-/// Bytes free where a file lies, as `df` of POSIX tells it; nothing where there is no `df`.
+/// Bytes free where a file lies, for those who are not root; nothing where the system does not say.
 async fn disk_free(file: &std::path::Path) -> Option<u64> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(std::path::Path::new("."));
-    let df = tokio::process::Command::new("df").arg("-Pk").arg(folder).kill_on_drop(true).output();
-    let output = tokio::time::timeout(Duration::from_secs(2), df).await.ok()?.ok()?;
-    free_of_df(&String::from_utf8_lossy(&output.stdout))
+    let folder = folder.unwrap_or(std::path::Path::new(".")).to_owned();
+    // A file system may hang.
+    let look = tokio::task::spawn_blocking(move || free_in(&folder));
+    tokio::time::timeout(Duration::from_secs(2), look).await.ok()?.ok()?
 }
 
-fn free_of_df(text: &str) -> Option<u64> {
-    let kilobytes: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
-    kilobytes.checked_mul(1024)
+#[cfg(unix)]
+fn free_in(folder: &std::path::Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_in(_: &std::path::Path) -> Option<u64> {
+    None
 }
 
 /// Makes partitions ahead, deletes old keys, and history older than `retention`.
@@ -285,11 +291,12 @@ async fn delete_before(
 mod tests {
     use super::*;
 
-    #[test]
-    fn free_space_is_read_from_posix_df() {
-        let text = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 100 40 60 40% /data\n";
-        assert_eq!(free_of_df(text), Some(60 * 1024));
-        assert_eq!(free_of_df("df: no such file"), None);
+    #[tokio::test]
+    async fn free_space_is_what_the_file_system_says() {
+        let here = tempfile::tempdir().unwrap();
+        let free = disk_free(&here.path().join("automate.db")).await;
+        assert!(free.is_some_and(|bytes| bytes > 0), "{free:?}");
+        assert_eq!(disk_free(std::path::Path::new("/no/such/folder/automate.db")).await, None);
     }
 
     #[test]

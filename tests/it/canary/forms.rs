@@ -1,5 +1,8 @@
 //! The forms in which a value could be written somewhere, and the search for all of them.
 
+use std::io::Read as _;
+use std::io::Write as _;
+
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -100,12 +103,36 @@ impl Search {
     pub(super) fn look(&mut self, place: &str, haystack: impl AsRef<[u8]>) {
         let haystack = haystack.as_ref();
         self.bytes += haystack.len();
+        self.look_for_forms(place, haystack);
+        for unpacked in packed(haystack) {
+            self.look_for_forms(&format!("{place}, in base64 of gzip"), &unpacked);
+        }
+    }
+
+    fn look_for_forms(&mut self, place: &str, haystack: &[u8]) {
         for hit in self.automaton.find_iter(haystack).take(5) {
             let around = &haystack[hit.start().saturating_sub(160)..haystack.len().min(hit.end() + 60)];
             let name = &self.names[hit.pattern().as_usize()];
             self.found.push(format!("{place}: {name}: …{}…", String::from_utf8_lossy(around)));
         }
     }
+}
+
+/// What stands in a text as base64 of gzip.
+fn packed(haystack: &[u8]) -> Vec<Vec<u8>> {
+    let beginnings = haystack.windows(4).enumerate().filter(|(_, window)| window == b"H4sI").map(|(at, _)| at);
+    let unpacked = beginnings.map(|at| {
+        let digits = haystack[at..].iter().copied().take_while(|b| b.is_ascii_alphanumeric() || b"+/".contains(b));
+        let mut digits: Vec<u8> = digits.collect();
+        // Whole groups alone: what follows may be text.
+        digits.truncate(digits.len() / 4 * 4);
+        let bytes = STANDARD_NO_PAD.decode(digits).unwrap_or_default();
+        let mut found = Vec::new();
+        // What is damaged at its end has been read up to there.
+        drop(flate2::read::GzDecoder::new(bytes.as_slice()).take(1 << 20).read_to_end(&mut found));
+        found
+    });
+    unpacked.collect()
 }
 
 #[test]
@@ -125,6 +152,11 @@ fn the_search_finds_what_it_looks_for_in_every_form() {
         serde_json::to_string(&serde_json::to_string(&secret).unwrap()).unwrap(),
         String::from_utf8(percent(secret.as_bytes(), true)).unwrap(),
         secret.chars().rev().collect(),
+        {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            packed.write_all(format!("a long text before it, and then {secret} and more").as_bytes()).unwrap();
+            base64.encode(packed.finish().unwrap())
+        },
     ] {
         let mut search = Search::new([&canary]);
         search.look("a place", format!("before {hidden} after"));

@@ -87,6 +87,8 @@ fn answer(mut stream: TcpStream, seen: &Mutex<String>, flaky: &Mutex<BTreeMap<St
             base64.encode(bearer), base64.encode(format!("a{bearer}")), base64.encode(format!("ab{bearer}")),
             base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token),
         ],
+        "reversed": [bearer.chars().rev().collect::<String>(), token.chars().rev().collect()],
+        "gzip": [base64.encode(gzip(bearer)), base64.encode(gzip(&format!("{{\"token\": \"{token}\"}}")))],
     })
     .to_string();
     write!(
@@ -95,6 +97,12 @@ fn answer(mut stream: TcpStream, seen: &Mutex<String>, flaky: &Mutex<BTreeMap<St
          x-you-said: {authorization}\r\n\r\n{told}",
         told.len()
     )
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap()
 }
 
 fn first(counts: &mut BTreeMap<String, u32>, run: String) -> bool {

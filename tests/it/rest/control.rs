@@ -11,7 +11,8 @@ use crate::engine::bed::{ended, reaches};
 
 const WAITS: &str = "workflow: waits\non: [{ manual: true }]\nsteps:\n  - { id: ok, wait: { signal: approved, timeout: 1h } }\n  - { id: after, uses: idem.do, with: { value: \"{{ steps.ok.output.by }}\" } }\noutput: \"{{ steps.after.output }}\"";
 const FAILS: &str = "workflow: fails\non: [{ manual: true }]\nsteps:\n  - { id: a, uses: once.do, with: { value: 1 } }\n  - { id: b, uses: once.do, with: { fail: FORBIDDEN, fail_times: 1 } }\noutput: \"{{ steps.a.output }}\"";
-const HANGS: &str = "workflow: hangs\non: [{ manual: true }]\nsteps:\n  - { id: a, uses: idem.do, with: { gate: true } }";
+const HANGS: &str =
+    "workflow: hangs\non: [{ manual: true }]\nsteps:\n  - { id: a, uses: idem.do, with: { gate: true } }";
 
 async fn act(site: &Site, id: ExecutionId, verb: &str, body: &Value) -> super::site::Answer {
     site.post(&format!("/executions/{id}/{verb}"), body).await

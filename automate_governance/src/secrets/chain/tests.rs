@@ -269,3 +269,20 @@ async fn what_is_not_there_is_not_remembered_as_absent() {
     shelf.values.lock().unwrap().insert("A", "here-it-is");
     assert_eq!(value(&chain, "A").await.unwrap(), "here-it-is");
 }
+
+#[tokio::test(start_paused = true)]
+async fn s7_a_value_that_nobody_asks_for_any_more_leaves_the_memory() {
+    let chain = chain(vec![Shelf::new("one", &[("A", "value-of-a"), ("B", "value-of-b")])]);
+    let kept = |chain: &SecretChain| chain.cache.lock().unwrap().entries.len();
+    for _ in 0..2 {
+        value(&chain, "A").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        value(&chain, "B").await.unwrap();
+        assert_eq!(kept(&chain), 2);
+        tokio::time::sleep(Duration::from_secs(45)).await;
+        assert_eq!(kept(&chain), 1);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(kept(&chain), 0);
+        assert!(!chain.cache.lock().unwrap().swept);
+    }
+}
