@@ -87,7 +87,7 @@ fn answer(mut stream: TcpStream, seen: &Mutex<String>, flaky: &Mutex<BTreeMap<St
             base64.encode(bearer), base64.encode(format!("a{bearer}")), base64.encode(format!("ab{bearer}")),
             base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token),
         ],
-        "reversed": [bearer.chars().rev().collect::<String>(), token.chars().rev().collect()],
+        "reversed": [bearer.chars().rev().collect::<String>(), token.chars().rev().collect::<String>()],
         "gzip": [base64.encode(gzip(bearer)), base64.encode(gzip(&format!("{{\"token\": \"{token}\"}}")))],
     })
     .to_string();

@@ -9,7 +9,6 @@ use automate_governance::secrets::{MasterKey, MasterKeys, SecretChain, SecretCha
 use automate_tests::binary::Project;
 use automate_tests::both_databases;
 use automate_tests::openbao::{OpenBao, ROOT_TOKEN};
-use automate_tests::postgres::TestDatabase;
 use serde_json::Value;
 
 use super::{TENANT, backend, value};
