@@ -9,11 +9,12 @@ use utoipa::openapi::path::{
     HttpMethod, Operation as PathOperation, Parameter as PathParameter, ParameterIn, ParameterStyle,
 };
 use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::tag::Tag;
-use utoipa::openapi::{Content, Info, OpenApi, Paths, Ref, Required};
+use utoipa::openapi::{Content, Info, OpenApi, Paths, Ref, RefOr, Required};
 
-use super::base::{Operation, Parameter, Views};
+use super::base::{Operation, Parameter, Shape, Views};
 use super::{PREFIX, root};
 
 pub(super) use answers::problems;
@@ -39,9 +40,12 @@ pub fn document(views: &Views) -> OpenApi {
             vec![method(&operation.method)],
             described(operation),
         );
-        let inputs = operation.input.iter().map(|input| &input.shape);
-        for shape in inputs.chain(operation.answers.iter().filter_map(answers::shape)) {
-            components.schemas.extend(shape.components());
+        for (name, schema) in shapes(operation) {
+            // What a type takes in requests holds for its answers too, whichever comes first.
+            let closes = |known: &RefOr<Schema>| Shape::is_closed(&schema) || !Shape::is_closed(known);
+            if components.schemas.get(&name).is_none_or(closes) {
+                components.schemas.insert(name, schema);
+            }
         }
     }
     let tags = views.groups().iter().map(|group| {
@@ -50,6 +54,12 @@ pub fn document(views: &Views) -> OpenApi {
     });
     let info = Info::builder().title("Automate").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT)).build();
     OpenApi::builder().info(info).paths(paths).components(Some(components)).tags(Some(tags)).build()
+}
+
+/// The named shapes that an operation takes and gives.
+pub(super) fn shapes(operation: &Operation) -> Vec<(String, RefOr<Schema>)> {
+    let inputs = operation.input.iter().map(|input| &input.shape);
+    inputs.chain(operation.answers.iter().filter_map(answers::shape)).flat_map(Shape::components).collect()
 }
 
 fn method(method: &Method) -> HttpMethod {
@@ -89,15 +99,21 @@ fn described(operation: &Operation) -> PathOperation {
         ));
     }
     builder = builder.responses(answers::of(operation)).securities(Some(securities(operation)));
-    let mut facts = Vec::new();
-    if let Some(scope) = &operation.access.scope {
-        facts.push(("x-scope".to_owned(), serde_json::Value::from(scope.as_str())));
+    // One member: several would come in another order each time.
+    let access = &operation.access;
+    let mut needs = serde_json::Map::new();
+    if let Some(scope) = &access.scope {
+        needs.insert("scope".to_owned(), scope.as_str().into());
     }
-    if let Some(permission) = &operation.access.permission {
-        facts.push(("x-permission".to_owned(), permission.as_str().into()));
+    if let Some(permission) = &access.permission {
+        needs.insert("permission".to_owned(), permission.as_str().into());
     }
-    if !facts.is_empty() {
-        builder = builder.extensions(Some(facts.into_iter().collect::<Extensions>()));
+    if access.superuser {
+        needs.insert("superuser".to_owned(), true.into());
+    }
+    if !needs.is_empty() {
+        let needs = [("x-needs".to_owned(), serde_json::Value::Object(needs))];
+        builder = builder.extensions(Some(needs.into_iter().collect::<Extensions>()));
     }
     builder.build()
 }

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::base::{Operation, Views};
+use super::base::{Operation, Shape, Views};
 use super::pipeline::{self, Source};
 use super::state::ApiV1;
-use super::{PREFIX, docs, root};
+use super::{PREFIX, docs, openapi, root};
 use crate::Problem;
 
 /// Why views cannot be mounted: a mistake of whoever wrote them.
@@ -29,6 +29,14 @@ pub enum RouteError {
     /// Two operations have one id.
     #[error("two operations are called {0}")]
     SameId(String),
+    /// Two shapes of JSON have one name.
+    #[error("two shapes are called {name}: one is of {operation}")]
+    SameShape {
+        /// The name.
+        name: String,
+        /// An operation that one of them belongs to.
+        operation: String,
+    },
     /// Two resources have one name.
     #[error("two views are called {0}")]
     SameName(String),
@@ -136,6 +144,7 @@ fn check(views: &Views) -> Result<(), RouteError> {
         }
     }
     let mut ids = BTreeSet::new();
+    let mut shapes = BTreeMap::new();
     let mut places = BTreeSet::new();
     // The names of parameters by what is before them: routes cannot have two in one place.
     let mut parameters: BTreeMap<String, &str> = BTreeMap::new();
@@ -172,6 +181,12 @@ fn check(views: &Views) -> Result<(), RouteError> {
         }
         if operation.answers.is_empty() {
             return Err(RouteError::NoAnswer(operation.id.clone()));
+        }
+        for (name, schema) in openapi::shapes(operation) {
+            let known = shapes.entry(name.clone()).or_insert_with(|| schema.clone());
+            if !Shape::is_same(known, &schema) {
+                return Err(RouteError::SameShape { name, operation: operation.id.clone() });
+            }
         }
     }
     Ok(())

@@ -198,7 +198,8 @@ async fn create_row(face: Arc<Face>, hooks: Arc<dyn ResourceHooks>, call: Call) 
     let work = move |resources: automate_store::resource::Resources| async move {
         let txn = resources.db().begin().await?;
         let row = resources.create_in(&txn, face.model, &call.writer(), &*hooks, fields).await?;
-        let reply = match created(&face, &call, &row).await {
+        let row = resources.show_in(&txn, face.model, &call.writer(), row).await?;
+        let reply = match created(&face, &call, row).await {
             Ok(reply) => reply,
             Err(problem) => return Ok(Err(problem)),
         };
@@ -212,14 +213,14 @@ async fn create_row(face: Arc<Face>, hooks: Arc<dyn ResourceHooks>, call: Call) 
     resources.run(work).await?
 }
 
-async fn created(face: &Face, call: &Call, row: &Row) -> Result<Reply, Problem> {
+async fn created(face: &Face, call: &Call, row: Row) -> Result<Reply, Problem> {
     let location = match row.id(face.model) {
         Some(id) => format!("{PREFIX}/{}/{id}", face.model.name),
         None => format!("{PREFIX}/{}", face.model.name),
     };
-    let body = face.show_one(call, row.shown(face.model, &call.principal)).await?;
-    let reply = Reply::created(&location, body)?;
-    Ok(match row.version {
+    let version = row.version;
+    let reply = Reply::created(&location, face.show_one(call, row.fields).await?)?;
+    Ok(match version {
         Some(version) => reply.with_version(version),
         None => reply,
     })

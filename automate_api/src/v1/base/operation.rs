@@ -128,7 +128,7 @@ pub struct Operation {
     pub answers: Vec<Answer>,
     /// Statuses of problems besides those that follow from the declaration.
     pub problems: Vec<StatusCode>,
-    /// Whether it takes `Idempotency-Key`. Every POST does.
+    /// Whether it takes `Idempotency-Key`. Every POST does, unless it is for everybody or says otherwise.
     pub idempotent: bool,
     /// Whether it sends `ETag`.
     pub sends_etag: bool,

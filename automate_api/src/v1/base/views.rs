@@ -178,6 +178,8 @@ fn complete(
         if operation.id.is_empty() {
             operation.id = format!("{name}_{}", operation.action.name()).replace('-', "_");
         }
+        // Strangers are all one caller: a key of theirs would show one the answer to another.
+        operation.idempotent &= !operation.access.public;
         mixins.wrap(operation)
     };
     operations.into_iter().map(fill).collect()
