@@ -202,7 +202,10 @@ async fn claim_in(
     }
 }
 
-fn read(row: &QueryResult) -> Result<(Vec<u8>, Option<KeptAnswer>, DateTime<Utc>), StoreError> {
+/// The hash of the request, its answer, and when it was claimed.
+type Kept = (Vec<u8>, Option<KeptAnswer>, DateTime<Utc>);
+
+fn read(row: &QueryResult) -> Result<Kept, StoreError> {
     let hash: Vec<u8> = row.try_get("", "request_hash").map_err(store_error)?;
     let status: Option<i16> = row.try_get("", "status").map_err(store_error)?;
     let answer = match status {

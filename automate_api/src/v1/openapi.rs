@@ -40,7 +40,13 @@ pub fn document(views: &Views) -> OpenApi {
             vec![method(&operation.method)],
             described(operation),
         );
-        components.schemas.extend(shapes(operation));
+        for (name, schema) in shapes(operation) {
+            // What a type takes in requests holds for its answers too, whichever comes first.
+            let closes = |known: &RefOr<Schema>| Shape::is_closed(&schema) || !Shape::is_closed(known);
+            if components.schemas.get(&name).is_none_or(closes) {
+                components.schemas.insert(name, schema);
+            }
+        }
     }
     let tags = views.groups().iter().map(|group| {
         let doc = (!group.doc.is_empty()).then(|| group.doc.to_string());

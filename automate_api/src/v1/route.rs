@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::base::{Operation, Views};
+use super::base::{Operation, Shape, Views};
 use super::pipeline::{self, Source};
 use super::state::ApiV1;
 use super::{PREFIX, docs, openapi, root};
@@ -183,7 +183,8 @@ fn check(views: &Views) -> Result<(), RouteError> {
             return Err(RouteError::NoAnswer(operation.id.clone()));
         }
         for (name, schema) in openapi::shapes(operation) {
-            if *shapes.entry(name.clone()).or_insert_with(|| schema.clone()) != schema {
+            let known = shapes.entry(name.clone()).or_insert_with(|| schema.clone());
+            if !Shape::is_same(known, &schema) {
                 return Err(RouteError::SameShape { name, operation: operation.id.clone() });
             }
         }

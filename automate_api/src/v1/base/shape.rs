@@ -76,6 +76,18 @@ impl Shape {
         self
     }
 
+    /// Whether two schemas are of one type: what a request may carry takes no members but its own, and
+    /// an answer of the same type has no others.
+    pub(crate) fn is_same(one: &RefOr<Schema>, other: &RefOr<Schema>) -> bool {
+        open(one) == open(other)
+    }
+
+    /// Whether a schema takes no members but its own.
+    pub(crate) fn is_closed(schema: &RefOr<Schema>) -> bool {
+        matches!(schema, RefOr::T(Schema::Object(object))
+            if matches!(object.additional_properties.as_deref(), Some(AdditionalProperties::FreeForm(false))))
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -117,6 +129,15 @@ impl Shape {
         let parts = self.components();
         example_of(&self.schema, &parts, 0)
     }
+}
+
+/// A schema without the word on members that it does not name.
+fn open(schema: &RefOr<Schema>) -> RefOr<Schema> {
+    let mut schema = schema.clone();
+    if let RefOr::T(Schema::Object(object)) = &mut schema {
+        object.additional_properties = None;
+    }
+    schema
 }
 
 /// Nesting up to which examples are made.
