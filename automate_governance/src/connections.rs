@@ -90,10 +90,8 @@ impl StoredConnections {
     pub async fn of(&self, tenant: TenantId) -> Result<OfTenant, StoreError> {
         {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, connections)) = known.get(&tenant) {
-                if at.elapsed() < limits::POLICY_AGE {
-                    return Ok(connections.clone());
-                }
+            if let Some((_, connections)) = known.get(&tenant).filter(|(at, _)| at.elapsed() < limits::POLICY_AGE) {
+                return Ok(connections.clone());
             }
         }
         let at = Instant::now();

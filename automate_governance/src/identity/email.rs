@@ -15,7 +15,7 @@ const ADDRESS_BYTES: usize = 254;
 #[must_use]
 pub fn email_key(address: &str) -> String {
     let folded: String =
-        address.trim().nfkc().flat_map(char::to_lowercase).nfkc().filter(|c| !is_invisible(*c)).collect();
+        address.trim().nfkc().flat_map(char::to_lowercase).nfkc().filter(|c| !is_invisible(*c) && *c != '\0').collect();
     folded.chars().map(look_alike).collect()
 }
 

@@ -52,11 +52,6 @@ both_databases! {
             "workflow: rotated\non: [{ manual: true }]\nsteps:\n  - id: call\n    uses: idem.do\n    with: { sleep_ms: 5, header: \"Bearer $secret:TOKEN\", again: \"{{ secrets.TOKEN }}\", nested: [$secret:database/TOKEN] }\n",
         )
         .await;
-        let mut ids = Vec::new();
-        for _ in 0..ACTIVE {
-            ids.push(start(&engine, "rotated", json!({})).await);
-        }
-        let process = Bed::working(engine.clone());
         let mut version = 1;
         let rotation = tokio::spawn(async move {
             for _ in 0..40 {
@@ -64,6 +59,12 @@ both_databases! {
                 version = stored.rotate(TENANT, "TOKEN", &value(&format!("token-of-version-{}", version + 1))).await.unwrap();
             }
         });
+        // They begin to run as they are started.
+        let process = Bed::working(engine.clone());
+        let mut ids = Vec::new();
+        for _ in 0..ACTIVE {
+            ids.push(start(&engine, "rotated", json!({})).await);
+        }
         for id in ids {
             let record = ended(&engine, id).await;
             assert_eq!(record.status, ExecutionStatus::Completed, "{:?}", record.error);

@@ -32,9 +32,12 @@ both_databases! {
     async fn a18_a_race_for_the_first_account_has_one_winner(test: TestDatabase) {
         let bed = Bed::new(&test).await;
         let mut tasks = Vec::new();
-        for n in 0..6 {
-            // Links of several processes that started at once.
-            let link = bed.identity.setup_link().await.unwrap().unwrap();
+        // Links of several processes that started at once.
+        let mut links = Vec::new();
+        for _ in 0..6 {
+            links.push(bed.identity.setup_link().await.unwrap().unwrap());
+        }
+        for (n, link) in links.into_iter().enumerate() {
             let identity = bed.identity.clone();
             tasks.push(tokio::spawn(async move {
                 let email = format!("u{n}@example.org");
