@@ -105,7 +105,7 @@ both_databases! {
         for call in &calls {
             assert_eq!((&call.input["old"], &call.input["new"]), (&json!("token-of-version-1"), &json!("token-of-version-2")));
         }
-        let told = book.0.lock().unwrap();
+        let told = book.0.lock().unwrap().clone();
         let by = |path: &str, attempt| Purpose::Step { execution: id, path: path.to_owned(), attempt };
         let of = |purpose: &Purpose| -> Vec<_> {
             let reads = told.iter().filter(|read| read.purpose == *purpose);

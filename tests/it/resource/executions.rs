@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::bed::{Bed, of, pairs};
 
 #[expect(unreachable_pub, reason = "sea-orm's derives expect public models")]
-mod executions {
+mod table {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -63,8 +63,8 @@ static STEPS: LazyLock<Model> = LazyLock::new(|| {
 });
 
 static EXECUTIONS: LazyLock<Model> = LazyLock::new(|| {
-    use executions::Column as C;
-    Model::of::<executions::Entity>("executions", "execution")
+    use table::Column as C;
+    Model::of::<table::Entity>("executions", "execution")
         .filters([C::Status, C::Workflow, C::FinishedAt])
         .orderings([C::CreatedAt, C::FinishedAt])
         .choices(C::Status, &["pending", "running", "waiting", "completed", "failed", "cancelled"])

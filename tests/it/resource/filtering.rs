@@ -257,7 +257,7 @@ fn r12_a_parameter_that_is_given_twice_is_refused_and_all_faults_are_told() {
 fn what_is_too_much_for_one_list_is_refused() {
     let values = vec!["1"; 201].join(",");
     assert_eq!(problems(ListQuery::parse(&BOOKS, &pairs(&[("pages__in", &values)]))), ["pages__in TOO_LONG"]);
-    let words = vec!["a"; 9].join(" ");
+    let words = ["a"; 9].join(" ");
     assert_eq!(problems(ListQuery::parse(&BOOKS, &pairs(&[("search", &words)]))), ["search TOO_LONG"]);
     let long = "a".repeat(1_001);
     assert_eq!(problems(ListQuery::parse(&BOOKS, &pairs(&[("title", &long)]))), ["title TOO_LONG"]);

@@ -185,6 +185,9 @@ fn no_file_of_the_service_begins_a_statement_but_the_scoping_point() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../automate_store/src/resource");
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         // Fixtures are of a whole installation, at its command line.
         let scoping = path.ends_with("scope.rs") || path.ends_with("fixtures.rs");

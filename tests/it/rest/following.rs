@@ -60,7 +60,7 @@ both_databases! {
         tokio::time::sleep(Duration::from_millis(700)).await;
         let begun = std::time::Instant::now();
         site.post(&format!("/executions/{id}/signal"), &json!({ "name": "go" })).await;
-        let all = stream.to_end().await;
+        let all = stream.until_its_end().await;
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
         let told = without_pauses(&all);
         assert_eq!(told[..11], ALL, "{told:?}");
@@ -70,16 +70,16 @@ both_databases! {
         assert_eq!((&retrying.data["error"]["code"], &retrying.data["attempt"]), (&json!("TRANSIENT_NETWORK"), &json!(1)));
 
         // Whoever comes late is told all of it, and whoever comes again the rest: nothing twice, nothing lost.
-        let late = site.ask("viewer", "GET", &target).stream().await.to_end().await;
+        let late = site.ask("viewer", "GET", &target).stream().await.until_its_end().await;
         assert_eq!(without_pauses(&late), told);
         for (n, seen) in late.iter().enumerate().take(late.len() - 1) {
-            let rest = site.ask("admin", "GET", &target).header("last-event-id", &seen.id).stream().await.to_end().await;
+            let rest = site.ask("admin", "GET", &target).header("last-event-id", &seen.id).stream().await.until_its_end().await;
             assert_eq!(rest, late[n + 1..], "after {seen:?}");
         }
         let end = site.ask("admin", "GET", &target).header("last-event-id", &late.last().unwrap().id).send().await;
         assert_eq!(end.status, 204, "a client need not come again");
         for nonsense in ["0", "1.c.zzz", "-1", "99.c."] {
-            let again = site.ask("admin", "GET", &target).header("last-event-id", nonsense).stream().await.to_end().await;
+            let again = site.ask("admin", "GET", &target).header("last-event-id", nonsense).stream().await.until_its_end().await;
             assert!(!again.is_empty(), "{nonsense}");
         }
     }
@@ -101,7 +101,7 @@ both_databases! {
         let target = format!("/executions/{id}/events");
         let first = site.ask("admin", "GET", &target).stream().await.read(4).await;
         site.post(&format!("/executions/{id}/signal"), &json!({ "name": "go" })).await;
-        let rest = site.ask("admin", "GET", &target).header("last-event-id", &first[3].id).stream().await.to_end().await;
+        let rest = site.ask("admin", "GET", &target).header("last-event-id", &first[3].id).stream().await.until_its_end().await;
         let both = [&first[..4], &rest[..]].concat();
         let told = without_pauses(&both);
         assert_eq!((&told[..11], told[11..].join(" ")), (&ALL.map(str::to_owned)[..], "execution.completed".to_owned()));
@@ -136,7 +136,7 @@ async fn an_execution_that_runs_in_another_process_is_followed_as_well() {
     let waiting = stream.read(6).await;
     assert!(lines(&waiting).contains(&"step.waiting ok".to_owned()), "{:?}", lines(&waiting));
     site.post(&format!("/executions/{id}/signal"), &json!({ "name": "go" })).await;
-    let told = without_pauses(&stream.to_end().await);
+    let told = without_pauses(&stream.until_its_end().await);
     assert_eq!(told.last().map(String::as_str), Some("execution.completed"), "{told:?}");
     assert_eq!(told.iter().filter(|line| line.starts_with("step.")).count(), 7, "{told:?}");
 }

@@ -31,7 +31,7 @@ fn path_of(target: &str) -> Option<&'static str> {
     found.first().map(|template| template.as_str())
 }
 
-fn resolved<'a>(value: &'a Value) -> &'a Value {
+fn resolved(value: &Value) -> &Value {
     let Some(reference) = value["$ref"].as_str() else { return value };
     DOCUMENT.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("{reference} leads nowhere"))
 }

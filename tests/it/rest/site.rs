@@ -314,7 +314,7 @@ impl Stream {
     }
 
     /// Reads until the stream ends.
-    pub(super) async fn to_end(mut self) -> Vec<Event> {
+    pub(super) async fn until_its_end(mut self) -> Vec<Event> {
         self.read(usize::MAX).await
     }
 
