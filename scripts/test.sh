@@ -14,9 +14,6 @@ step "PostgreSQL"
 # stops by itself when no test has used it for two minutes.
 scripts/postgres.sh install
 
-step "tools of the API tests"
-scripts/api-tools.sh install
-
 step "OpenBao"
 scripts/openbao.sh install
 # A test that needs it must not pass without it here.
