@@ -2,7 +2,7 @@
 //!
 //! [`Identity`] does all of it over the database. Every change is audited in the transaction that
 //! makes it; what a session, a token or a permission is worth is read from the database and kept for
-//! [`limits::IDENTITY_AGE`](automate_core::limits::IDENTITY_AGE) at most, so that taking one back
+//! [`limits::IDENTITY_AGE`] at most, so that taking one back
 //! works on all nodes within five seconds.
 //!
 //! Whether a caller has the permission for a change is checked where requests come in, as for all
