@@ -173,6 +173,7 @@ export class Suite {
   }
 }
 
+/** Several things wrong at once. */
 class Problems extends Error {
   constructor(list) {
     super(list.join('\n'));
@@ -185,4 +186,17 @@ export function assert(condition, message) {
 }
 export function equal(actual, expected, message) {
   if (actual !== expected) throw new Error(`${message}: ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`);
+}
+/** Fails with every problem of a list on a line of its own. */
+export function none(problems) {
+  if (problems.length) throw new Problems(problems);
+}
+export async function until(condition, what, seconds = 5) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const result = await condition();
+    if (result) return result;
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((done) => { setTimeout(done, 50); });
+  }
 }
