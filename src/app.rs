@@ -16,6 +16,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use automate_admin::{AdminSite, BaseModelAdmin};
 use automate_api::v1::base::{BaseApiView, IntoView, Views};
 use automate_api::v1::{Authenticator, Services, system_views};
 use automate_connectors::ConnectorRegistry;
@@ -63,6 +64,7 @@ pub struct App {
     receivers: Vec<Receiver>,
     filters: Vec<FilterSpec>,
     views: Views,
+    admins: AdminSite,
     services: Services,
     authenticator: Option<Arc<dyn Authenticator>>,
     preparations: Vec<Prepare>,
@@ -148,6 +150,13 @@ impl App {
         self.viewset(view)
     }
 
+    /// Adds the admin of a model.
+    #[must_use]
+    pub fn admin(mut self, admin: impl BaseModelAdmin) -> Self {
+        self.admins = self.admins.with(admin);
+        self
+    }
+
     /// Adds something that the app's own operations work with; they find it by its type:
     /// `call.api.service::<S>()`.
     #[must_use]
@@ -179,6 +188,12 @@ impl App {
     #[must_use]
     pub fn views(&self) -> Views {
         system_views().and(self.views.clone())
+    }
+
+    /// The admins of models: the system's own, those that are linked in, the app's.
+    #[must_use]
+    pub fn site(&self) -> AdminSite {
+        AdminSite::new().and(&self.admins)
     }
 
     /// Runs the command line over the app, with the arguments of the process.

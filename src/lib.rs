@@ -19,6 +19,8 @@ mod cli;
 mod wire;
 
 pub use app::{App, AppError, Parts, Role};
+pub use automate_admin as admin;
+pub use automate_admin::register_admin;
 pub use automate_api as api;
 pub use automate_connectors as connectors;
 pub use automate_connectors::{action, filter, link_plugins, receiver, register_connector, register_provider};
@@ -32,6 +34,7 @@ pub use automate_store as store;
 /// What a project that embeds Automate writes against.
 pub mod prelude {
     pub use async_trait::async_trait;
+    pub use automate_admin::{BaseModelAdmin, ModelAdmin, register_admin};
     pub use automate_api::Problem;
     pub use automate_api::v1::Authenticator;
     pub use automate_api::v1::base::{

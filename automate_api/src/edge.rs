@@ -33,6 +33,10 @@ async fn handle(State(requests): State<Arc<Semaphore>>, mut request: Request, ne
     // The template, never the address itself: its values are unbounded and the client's.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(correlation.clone());
+    // For whoever answers and does not know this crate.
+    if let Some(value) = correlation.header_value() {
+        request.headers_mut().insert(correlation::HEADER, value);
+    }
 
     let mut response = match admit(&requests, &request) {
         Err(problem) => problem.into_response(),

@@ -109,6 +109,7 @@ impl App {
             oidc,
             resources,
             views: self.views(),
+            site: self.site(),
             services: self.services.clone(),
             authenticator: self.authenticator.clone(),
             governor,

@@ -1,5 +1,6 @@
 //! Why an app cannot be set up.
 
+use automate_admin::CheckErrors;
 use automate_api::v1::RouteError;
 use automate_core::store::StoreError;
 
@@ -26,6 +27,9 @@ pub enum AppError {
     /// Two views of the REST API contradict each other.
     #[error("the REST API: {0}")]
     Views(#[from] RouteError),
+    /// The admin of a model is not right.
+    #[error(transparent)]
+    Admin(#[from] CheckErrors),
     /// Logs or metrics cannot be set up.
     #[error("telemetry: {0}")]
     Telemetry(String),
@@ -49,6 +53,7 @@ impl AppError {
             | Self::Secrets { .. }
             | Self::Egress(_)
             | Self::Views(_)
+            | Self::Admin(_)
             | Self::Telemetry(_)
             | Self::DataDir { .. } => false,
         }
@@ -65,7 +70,7 @@ impl AppError {
             Self::PendingMigrations(_) => Some("run `automate migrate up`".to_owned()),
             Self::Secrets { hint, .. } => hint.clone(),
             Self::DataDir { .. } => Some("set data_dir to a directory that can be written".to_owned()),
-            Self::Egress(_) | Self::Views(_) | Self::Telemetry(_) => None,
+            Self::Egress(_) | Self::Views(_) | Self::Admin(_) | Self::Telemetry(_) => None,
         }
     }
 }

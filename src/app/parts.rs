@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use automate_admin::AdminSite;
 use automate_api::v1::base::Views;
 use automate_api::v1::{Authenticator, Services};
 use automate_api::{ApiSettings, ApiState};
@@ -57,6 +58,8 @@ pub struct Parts {
     pub resources: Resources,
     /// What the REST API consists of.
     pub views: Views,
+    /// The admins of models.
+    pub site: AdminSite,
     /// What the app's own operations work with.
     pub(super) services: Services,
     /// Who finds out who sends a request to the REST API, where the app says it.
@@ -101,9 +104,10 @@ impl Parts {
         let limiter = self.buckets();
         let rest = automate_api::v1::router(self.api(config, limiter.clone(), shutdown.clone()), &self.views)?;
         let doors = automate_api::auth::router(self.oidc.clone(), self.identity.clone(), limiter);
+        let pages = self.site.clone().router(self.admin(config, shutdown.clone()))?;
         let drain: Duration = config.worker.drain;
         let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
-        let router = automate_api::router_with(state, [rest, doors]);
+        let router = automate_api::router_with(state, [rest, doors, pages]);
         let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {

@@ -1,7 +1,8 @@
-//! The REST API over an app.
+//! The REST API and the admin over an app.
 
 use std::sync::Arc;
 
+use automate_admin::{AdminParts, AdminSettings};
 use automate_api::v1::base::{Limit, RateLimiter, Throttle, ThrottleBy};
 use automate_api::v1::{ApiV1, Authenticator, IdentityAuthenticator, KnownPermissions, SharedBuckets, V1Settings};
 use automate_core::config::Config;
@@ -37,6 +38,30 @@ impl Parts {
             .settings(settings(config))
             .shutdown(shutdown)
             .build()
+    }
+
+    /// What the pages of the admin stand over, to be given to
+    /// [`AdminSite::router`](automate_admin::AdminSite::router).
+    #[must_use]
+    pub fn admin(&self, config: &Config, shutdown: CancellationToken) -> AdminParts {
+        AdminParts {
+            engine: self.engine.clone(),
+            resources: self.resources.clone(),
+            identity: self.identity.clone(),
+            oidc: self.oidc.clone(),
+            connectors: self.connectors.clone(),
+            providers: self.providers.clone(),
+            secrets: self.stored_secrets.clone(),
+            secret_chain: self.secret_chain.clone(),
+            connections: self.stored_connections.clone(),
+            governor: self.governor.clone(),
+            settings: AdminSettings {
+                body_limit: config.server.body_limit_bytes,
+                public_url: config.server.public_url.clone(),
+                bind: config.server.bind.clone(),
+            },
+            shutdown,
+        }
     }
 }
 

@@ -1,0 +1,103 @@
+//! Admins of any entity behind one object: the pages are not generic, so that one more model costs
+//! next to no build time.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use automate_store::resource::{ListQuery, Row};
+use serde_json::{Map, Value};
+
+use crate::column::ListColumn;
+use crate::error::AdminError;
+use crate::form::{FieldErrors, Fieldset};
+use crate::http::Cx;
+use crate::layers::Layers as _;
+use crate::model_admin::BaseModelAdmin;
+use crate::spec::{AdminSpec, Spec};
+
+#[async_trait]
+pub(crate) trait AnyAdmin: Send + Sync + 'static {
+    fn spec(&self) -> &Spec;
+    fn list_display(&self, cx: &Cx) -> Vec<ListColumn>;
+    fn queryset(&self, cx: &Cx, query: ListQuery) -> ListQuery;
+    fn readonly_fields(&self, cx: &Cx, row: Option<&Row>) -> Vec<&'static str>;
+    fn fieldsets(&self, cx: &Cx, row: Option<&Row>) -> Vec<Fieldset>;
+    async fn clean(
+        &self,
+        cx: &Cx,
+        row: Option<&Row>,
+        fields: &mut Map<String, Value>,
+        errors: &mut FieldErrors,
+    ) -> Result<(), AdminError>;
+    async fn save(
+        &self,
+        cx: &Cx,
+        row: Option<&Row>,
+        fields: Map<String, Value>,
+        version: Option<i64>,
+    ) -> Result<Row, AdminError>;
+    async fn delete(&self, cx: &Cx, row: &Row) -> Result<(), AdminError>;
+}
+
+/// The thin shim.
+pub(crate) struct Erased<A> {
+    admin: Arc<A>,
+    spec: Spec,
+}
+
+impl<A: BaseModelAdmin> Erased<A> {
+    pub(crate) fn new(admin: A) -> Self {
+        let mut spec = AdminSpec::of(admin.model());
+        admin.configure(&mut spec);
+        let (admin, mut spec) = (Arc::new(admin), spec.spec);
+        A::Layers::apply(&admin, &mut spec);
+        Self { admin, spec }
+    }
+}
+
+#[async_trait]
+impl<A: BaseModelAdmin> AnyAdmin for Erased<A> {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn list_display(&self, cx: &Cx) -> Vec<ListColumn> {
+        self.admin.get_list_display(cx, &self.spec)
+    }
+
+    fn queryset(&self, cx: &Cx, query: ListQuery) -> ListQuery {
+        self.admin.get_queryset(cx, query)
+    }
+
+    fn readonly_fields(&self, cx: &Cx, row: Option<&Row>) -> Vec<&'static str> {
+        self.admin.get_readonly_fields(cx, &self.spec, row)
+    }
+
+    fn fieldsets(&self, cx: &Cx, row: Option<&Row>) -> Vec<Fieldset> {
+        self.admin.get_fieldsets(cx, &self.spec, row)
+    }
+
+    async fn clean(
+        &self,
+        cx: &Cx,
+        row: Option<&Row>,
+        fields: &mut Map<String, Value>,
+        errors: &mut FieldErrors,
+    ) -> Result<(), AdminError> {
+        self.admin.clean(cx, row, fields, errors).await
+    }
+
+    async fn save(
+        &self,
+        cx: &Cx,
+        row: Option<&Row>,
+        fields: Map<String, Value>,
+        version: Option<i64>,
+    ) -> Result<Row, AdminError> {
+        self.admin.save_model(cx, &self.spec, row, fields, version).await
+    }
+
+    async fn delete(&self, cx: &Cx, row: &Row) -> Result<(), AdminError> {
+        self.admin.delete_model(cx, &self.spec, row).await
+    }
+}

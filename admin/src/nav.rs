@@ -1,0 +1,73 @@
+//! The navigation.
+
+use crate::http::{Cx, NavGroup, NavItem};
+use crate::spec::Verb;
+
+/// A page of the operations part: its name, its place, its icon, the permission that it takes.
+struct Place(&'static str, &'static str, &'static str, &'static str);
+
+const OPERATE: &[Place] = &[
+    Place("Overview", "/admin/", "overview", ""),
+    Place("Executions", "/admin/executions/", "executions", "executions.view_execution"),
+    Place("Dead letters", "/admin/dead/", "dead", "outbox.view_item"),
+    Place("Webhook inbox", "/admin/webhooks/", "webhook", "executions.view_webhookrequest"),
+    Place("Outbox", "/admin/outbox/", "outbox", "outbox.view_item"),
+    Place("Queues", "/admin/queues/", "queue", "outbox.view_item"),
+    Place("Workers", "/admin/workers/", "worker", "outbox.view_item"),
+    // Schedules and approvals come here, with their engines.
+];
+
+const BUILD: &[Place] = &[
+    Place("Workflows", "/admin/workflows/", "workflow", "workflows.view_workflow"),
+    Place("Connectors", "/admin/connectors/", "connector", "connectors.view_connector"),
+    Place("Connections", "/admin/connections/", "connection", "connectors.view_connection"),
+    Place("Secrets", "/admin/secrets/", "secret", "secrets.view_secret"),
+    // Extensions and the playground of templates come here.
+];
+
+const SETTINGS: &[Place] = &[Place("Audit log", "/admin/audit/", "audit", "audit.view_entry")];
+
+/// The groups that have a page for whoever asks.
+pub(crate) fn groups(cx: &Cx) -> Vec<NavGroup> {
+    let mut groups = vec![
+        NavGroup { title: "Operate", items: places(cx, OPERATE) },
+        NavGroup { title: "Build", items: places(cx, BUILD) },
+        NavGroup { title: "Data", items: models(cx, "Data") },
+        NavGroup { title: "People", items: models(cx, "People") },
+        NavGroup { title: "Settings", items: [models(cx, "Settings"), places(cx, SETTINGS)].concat() },
+    ];
+    groups.retain(|group| !group.items.is_empty());
+    groups
+}
+
+/// All pages of the operations part that somebody may open: for the palette.
+pub(crate) fn pages(cx: &Cx) -> Vec<NavItem> {
+    [OPERATE, BUILD, SETTINGS].into_iter().flat_map(|places| self::places(cx, places)).collect()
+}
+
+fn places(cx: &Cx, places: &[Place]) -> Vec<NavItem> {
+    let allowed = places.iter().filter(|Place(.., permission)| permission.is_empty() || cx.can(permission));
+    allowed
+        .map(|Place(label, url, icon, _)| NavItem {
+            label: (*label).to_owned(),
+            url: (*url).to_owned(),
+            icon,
+            current: is_current(cx.path(), url),
+        })
+        .collect()
+}
+
+fn models(cx: &Cx, group: &str) -> Vec<NavItem> {
+    let specs = cx.state().site().admins().iter().map(|admin| admin.spec());
+    let shown = specs.filter(|spec| spec.group == group && spec.allows(cx, Verb::View, None));
+    shown
+        .map(|spec| {
+            let url = spec.url();
+            NavItem { label: spec.plural.clone(), current: is_current(cx.path(), &url), url, icon: "table" }
+        })
+        .collect()
+}
+
+fn is_current(path: &str, url: &str) -> bool {
+    if url == "/admin/" { path == url } else { path.starts_with(url) }
+}

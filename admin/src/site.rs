@@ -1,0 +1,91 @@
+//! The admins of models together, and the routes of all pages.
+
+use std::sync::Arc;
+
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::{Extension, Router};
+
+use crate::check::{CheckErrors, check};
+use crate::erased::{AnyAdmin, Erased};
+use crate::http::{enter, greet, lost, serve_asset};
+use crate::model_admin::BaseModelAdmin;
+use crate::state::{AdminParts, AdminState};
+use crate::{account, generated, link, operations, system};
+
+/// The admins of models: the system's own, those that are linked in, those of the app.
+#[derive(Clone, Default)]
+pub struct AdminSite {
+    admins: Vec<Arc<dyn AnyAdmin>>,
+}
+
+impl std::fmt::Debug for AdminSite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.admins.iter().map(|admin| admin.spec().model.name)).finish()
+    }
+}
+
+impl AdminSite {
+    /// A site without any model.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// A site with the system's own models, and those that linked crates registered.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut site = system::register(Self::empty());
+        site.admins.extend(link::linked().map(|linked| (linked.make)()));
+        site
+    }
+
+    /// The same with one more model.
+    #[must_use]
+    pub fn with(mut self, admin: impl BaseModelAdmin) -> Self {
+        self.admins.push(Arc::new(Erased::new(admin)));
+        self
+    }
+
+    /// The same with the models of another site.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.admins.extend(other.admins.iter().cloned());
+        self
+    }
+
+    pub(crate) fn admins(&self) -> &[Arc<dyn AnyAdmin>] {
+        &self.admins
+    }
+
+    /// The admin of a model, by the model's name.
+    pub(crate) fn of(&self, model: &str) -> Option<&Arc<dyn AnyAdmin>> {
+        self.admins.iter().find(|admin| admin.spec().model.name == model)
+    }
+
+    /// Looks at every admin, as the server does before it starts.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with a code, the admin and what to do.
+    pub fn check(&self) -> Result<(), CheckErrors> {
+        check(self.admins.iter().map(|admin| admin.spec()))
+    }
+
+    /// The routes of all pages, below `/admin/`.
+    ///
+    /// # Errors
+    /// As [`AdminSite::check`].
+    pub fn router(self, parts: AdminParts) -> Result<Router, CheckErrors> {
+        self.check()?;
+        let mut pages = operations::routes().merge(account::routes());
+        for admin in &self.admins {
+            pages = pages.merge(generated::routes(admin.spec()).layer(Extension(generated::Here(Arc::clone(admin)))));
+        }
+        let pages = pages.route("/admin/{*lost}", get(lost).post(lost));
+        let state = AdminState::new(parts, self);
+        let pages = pages.layer(from_fn_with_state(state.clone(), enter));
+        let doors = account::doors().layer(from_fn_with_state(state.clone(), greet));
+        let assets = Router::new().route("/admin/static/{hash}/{name}", get(serve_asset));
+        Ok(pages.merge(doors).with_state(state).merge(assets))
+    }
+}
