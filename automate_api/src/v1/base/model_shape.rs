@@ -172,8 +172,9 @@ pub(super) fn parameter(model: &Model, doc: ParameterDoc) -> Parameter {
             object = object.pattern(Some(pattern));
         }
         ColumnKind::Text if doc.choices.is_empty() => {
-            let pattern = if doc.many { ONE_OF_SEVERAL } else { ONE_LINE };
-            object = object.pattern(Some(pattern)).max_length(Some(limits::LIST_VALUE_CHARS));
+            let (pattern, most) =
+                if doc.many { (ONE_OF_SEVERAL, limits::LIST_IN_CHARS) } else { (ONE_LINE, limits::LIST_VALUE_CHARS) };
+            object = object.pattern(Some(pattern)).max_length(Some(most));
         }
         _ => {}
     }
