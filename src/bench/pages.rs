@@ -18,8 +18,8 @@ use super::latency::Latency;
 use super::server::Server;
 use crate::wire::Connection;
 
-/// Steps of the long execution, apart from the one around them.
-const ITEMS: usize = 5_000;
+/// Steps of the long execution.
+const STEPS: usize = 5_000;
 /// Nodes of the large graph.
 const NODES: usize = 300;
 /// How often each page is opened.
@@ -48,8 +48,7 @@ pub(crate) async fn run(server: &Server, problems: &mut Vec<String>) -> Result<V
     server.publish(&wide()).await?;
     server.publish(&long()).await?;
     let small = execution(server, "bench-wide", json!({})).await?;
-    let items: Vec<usize> = (0..ITEMS).collect();
-    let big = execution(server, "bench-long", json!({ "items": items })).await?;
+    let big = execution(server, "bench-long", json!({})).await?;
     let pages = [
         ("overview", "/admin/".to_owned()),
         ("executions", "/admin/executions/".to_owned()),
@@ -72,7 +71,8 @@ pub(crate) async fn run(server: &Server, problems: &mut Vec<String>) -> Result<V
     for (name, path) in pages {
         let result = measure(server, &cookie, name, &path).await?;
         if result.latency.p95_ms > BUDGET_MS {
-            problems.push(format!("page “{name}”: {:.0} ms at the 95th of 100, not {BUDGET_MS}", result.latency.p95_ms));
+            problems
+                .push(format!("page “{name}”: {:.0} ms at the 95th of 100, not {BUDGET_MS}", result.latency.p95_ms));
         }
         if result.bytes > BUDGET_BYTES {
             problems.push(format!("page “{name}”: {} bytes, not {BUDGET_BYTES}", result.bytes));
@@ -160,9 +160,12 @@ fn wide() -> String {
     document
 }
 
-/// A document that does one step for each item of its input.
+/// A document of [`STEPS`] steps, one after the other.
 fn long() -> String {
-    "workflow: bench-long\ntitle: Thousands of steps\non: [{ manual: true }]\nsteps:\n  - id: all\n    \
-     for_each: \"{{ inputs[\\\"items\\\"] }}\"\n    max_parallel: 50\n    steps:\n      - { id: one, uses: data.transform, with: { value: \"{{ item }}\" } }\n"
-        .to_owned()
+    let mut document = "workflow: bench-long\ntitle: Thousands of steps\non: [{ manual: true }]\nsteps:\n".to_owned();
+    for n in 0..STEPS {
+        // Writing to a string does not fail.
+        let _ = writeln!(document, "  - {{ id: s{n}, uses: data.transform, with: {{ value: {n} }} }}");
+    }
+    document
 }
