@@ -2,13 +2,13 @@
 
 use std::io::{IsTerminal, Read};
 
-use automate_core::audit::AuditEntry;
 use automate_core::secrets::SecretValue;
-use automate_governance::secrets::SecretWrite;
+use automate_governance::secrets::{Rewrapped, SecretWrite};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::record::{entry, on_record};
 use super::users::operator;
 use super::{CliError, Context, JsonFlag, TENANT, output};
 use crate::app::{Parts, Role};
@@ -110,19 +110,21 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
             }
         }
         SecretsCommand::Rotate(args) => {
-            let report = stored.rotate_master_key().await?;
-            let factors = parts.identity.reseal_factors().await?;
-            let writer = operator();
-            let entry = AuditEntry::new(TENANT, writer.principal.actor, "secret.rotate_master_key")
-                .with(json!({ "versions": report.rewrapped, "second_factors": factors }));
-            parts.audit.record(vec![entry]).await?;
+            let asked = entry("secret.rotate_master_key").about("master_key", "");
+            let (report, factors, chains) = on_record(&parts, asked.clone(), rotate_master_key(&parts)).await?;
+            let done = json!({ "versions": report.rewrapped, "second_factors": factors, "audit_logs": chains });
+            parts.audit.record(vec![asked.with(done)]).await?;
             if args.json.json {
                 let mut shown =
                     serde_json::to_value(&report).map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
                 shown["second_factors"] = json!(factors);
+                shown["audit_logs"] = json!(chains);
                 output::json(&shown)?;
             } else {
-                output::line(format!("{} versions wrapped anew, and {factors} second factors", report.rewrapped));
+                output::line(format!(
+                    "{} versions wrapped anew, and {factors} second factors; {chains} ends of audit logs signed anew",
+                    report.rewrapped
+                ));
             }
             if !report.corrupt.is_empty() || !report.missing_keys.is_empty() {
                 let missing: Vec<&str> = report.missing_keys.keys().map(String::as_str).collect();
@@ -161,6 +163,13 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
     }
     parts.close().await;
     Ok(())
+}
+
+/// Puts the current master key in the place of earlier ones: what it wraps, and what it signs.
+async fn rotate_master_key(parts: &Parts) -> Result<(Rewrapped, u64, u64), CliError> {
+    let report = parts.stored_secrets.rotate_master_key().await?;
+    let factors = parts.identity.reseal_factors().await?;
+    Ok((report, factors, parts.audit.resign().await?))
 }
 
 /// Stores a value, on record.
