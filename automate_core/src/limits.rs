@@ -355,6 +355,8 @@ pub const LOGIN_MEMORY: Duration = Duration::from_secs(24 * 3600);
 pub const LOGIN_FLOW: Duration = Duration::from_secs(600);
 /// Log-ins that are under way at once; beyond it the oldest are dropped.
 pub const LOGIN_FLOWS: u64 = 10_000;
+/// Recovery codes that are made with a second factor.
+pub const RECOVERY_CODES: usize = 10;
 /// How long a set-up link is good for.
 pub const SETUP_LINK: Duration = Duration::from_secs(24 * 3600);
 /// How long it may take until a process notices that a session, a token or a permission is gone.

@@ -15,6 +15,7 @@ mod outbox;
 mod partitions;
 mod people;
 mod policy;
+mod recovery;
 mod secrets;
 mod workflows;
 

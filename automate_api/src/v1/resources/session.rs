@@ -88,7 +88,7 @@ impl BaseApiView for Session {
             own(Operation::post("/session/totp", Action::custom("begin_totp")))
                 .summary("Begins to set up a second factor")
                 .description("It counts once a code of it was given to `/session/totp/confirm`.")
-                .answers::<TotpSecret>(StatusCode::OK, "The secret, shown once.")
+                .answers::<TotpSecret>(StatusCode::OK, "The secret and the recovery codes, shown once.")
                 .may_fail_with(StatusCode::CONFLICT)
                 .handler(own::begin_totp),
             renewed(Operation::post("/session/totp/confirm", Action::custom("confirm_totp")), "It is asked for now.")
