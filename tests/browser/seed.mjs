@@ -38,7 +38,7 @@ on:
   - manual: true
 steps:
   - id: sleep
-    wait: 1h
+    wait: { for: 1h }
 `);
   const send = (path, body) => fetch(`${server.origin}/hooks/default/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
   for (const name of ['Ada', 'Grace', '<img src=x onerror=alert(1)>']) await send('greet', { name });
@@ -49,7 +49,7 @@ steps:
   await fetch(`${server.origin}/hooks/default/greet`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: 'no json' });
   server.cli(['run', 'nap']);
   server.cli(['secrets', 'set', 'SHOP_TOKEN'], 'not to be seen');
-  server.cli(['token', 'create', '--name', 'for-the-shop', '--user', 'ada@example.com', '--scope', 'workflows:read']);
+  server.cli(['token', 'create', '--name', 'for-the-shop', '--user', 'ada@example.com', '--scopes', 'workflows:read']);
   await until(() => {
     const list = JSON.parse(server.cli(['executions', 'list', '--json'])).results;
     const ended = list.filter((each) => ['completed', 'failed'].includes(each.status));
