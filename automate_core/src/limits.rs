@@ -443,3 +443,14 @@ pub const STREAM_ID_BYTES: usize = 8 * 1024;
 pub const STREAM_STEPS: usize = 100_000;
 /// Days that history is kept, at most: a century.
 pub const RETENTION_DAYS: u32 = 36_500;
+
+/// Views of one list that somebody keeps.
+pub const SAVED_VIEWS_PER_PAGE: usize = 50;
+/// Views of one list that are shown to somebody: their own, and those that are shared.
+pub const SAVED_VIEWS_SHOWN: usize = 200;
+/// Characters of the name of a saved view.
+pub const SAVED_VIEW_NAME_CHARS: usize = 100;
+/// Characters of what a saved view's address has behind the `?`.
+pub const SAVED_VIEW_QUERY_CHARS: usize = 2_000;
+/// Characters of the name of a list.
+pub const SAVED_VIEW_PAGE_CHARS: usize = 100;

@@ -102,7 +102,7 @@ pub(super) struct PasswordProof {
 #[serde(deny_unknown_fields)]
 pub(super) struct TotpCode {
     /// The code.
-    #[schema(max_length = 16, example = "123456")]
+    #[schema(max_length = 32, example = "123456")]
     pub(super) code: String,
 }
 
