@@ -195,7 +195,7 @@ pub const HEADER_COUNT: usize = 100;
 /// Bytes of all headers of a request, names and values.
 pub const HEADER_BYTES: usize = 32 * 1024;
 /// Bytes of a request's target.
-pub const URI_BYTES: usize = 4 * 1024;
+pub const URI_BYTES: usize = 8 * 1024;
 /// How long a client may take for the head of a request, and may idle between two.
 pub const HEADER_READ: Duration = Duration::from_secs(10);
 /// How long a client may take for the body of a request.
@@ -309,8 +309,10 @@ pub const LIST_LIMIT_MAX: u64 = 200;
 pub const LIST_OFFSET_MAX: u64 = 100_000;
 /// Parameters of a list.
 pub const LIST_PARAMETERS: usize = 64;
-/// Values of one `…__in`.
+/// Values of one `…__in`; as many ids fit into a request's target.
 pub const LIST_IN: usize = 200;
+/// Characters of one value of an `…__in`.
+pub const LIST_IN_CHARS: usize = 200;
 /// Columns of one `ordering`.
 pub const LIST_ORDERINGS: usize = 4;
 /// Words of one `search`.
