@@ -10,6 +10,7 @@ pub mod account;
 pub mod action;
 pub mod check;
 pub mod column;
+pub mod control;
 mod erased;
 pub mod error;
 pub mod filter;
@@ -22,6 +23,7 @@ mod link;
 pub mod model_admin;
 mod nav;
 mod operations;
+pub mod schema_form;
 pub mod site;
 pub mod spec;
 mod state;
@@ -43,6 +45,7 @@ pub use layers::{
 #[doc(hidden)]
 pub use link::LinkedAdmin;
 pub use model_admin::{BaseModelAdmin, ModelAdmin};
+pub use schema_form::SchemaForm;
 pub use site::AdminSite;
 pub use spec::{AdminSpec, Spec};
 pub use state::{AdminParts, AdminSettings, AdminState};
