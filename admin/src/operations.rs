@@ -1,5 +1,7 @@
 //! The pages on which runs are operated.
 
+#[expect(dead_code, reason = "pages that draw it follow")]
+pub(crate) mod graph;
 mod overview;
 
 use axum::Router;
