@@ -4,6 +4,7 @@
 //! usable on its own: an embedder queues work in its own transaction and handles it later.
 //! [`engine_store`] is everything the engine stores, behind one trait.
 
+pub mod admin_runs;
 pub mod audit;
 mod committer;
 pub mod counts;
