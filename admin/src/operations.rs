@@ -1,6 +1,13 @@
 //! The pages on which runs are operated.
 
+mod execution;
+mod executions;
+mod grammar;
+mod live;
+mod once;
 mod overview;
+mod timeline;
+pub(crate) mod words;
 
 use axum::Router;
 use axum::routing::get;
@@ -9,5 +16,5 @@ use crate::state::AdminState;
 
 /// The routes of these pages.
 pub(crate) fn routes() -> Router<AdminState> {
-    Router::new().route("/admin/", get(overview::show))
+    Router::new().route("/admin/", get(overview::show)).merge(executions::routes()).merge(execution::routes())
 }
