@@ -17,11 +17,14 @@ use super::words;
 use crate::error::AdminError;
 use crate::http::{Cx, Fields, Reply, Shell};
 use crate::state::AdminState;
+use crate::views::ViewBar;
 
 /// The permission for looking at executions.
 pub(super) const VIEW: &str = "executions.view_execution";
 /// Rows of a page.
 const ROWS: usize = 50;
+/// The name of this list among those of which views are kept.
+const PAGE: &str = "executions.execution-search";
 /// Searches that come with the program.
 const SHIPPED: &[(&str, &str)] = &[
     ("Failing now", "state:failed created:<24h"),
@@ -94,6 +97,7 @@ struct ListPage {
     chips: Vec<(String, String)>,
     states: Vec<Choice>,
     shipped: Vec<Choice>,
+    views: ViewBar,
     rows: Vec<Row>,
     /// What the search looked at, where that is not everything.
     bound: String,
@@ -121,6 +125,10 @@ async fn show(cx: Cx) -> Reply {
     cx.require(VIEW)?;
     let tenant = cx.tenant()?;
     checked(&cx, &["q", "before", "after", "view"])?;
+    let views = ViewBar::of(&cx, PAGE).await?;
+    if let Some(to) = views.begins_with(&cx) {
+        return cx.go(&to);
+    }
     let q = cx.query().text("q").to_owned();
     let page = PageOf { before: place(&cx, "before")?, after: place(&cx, "after")?, limit: ROWS };
     let counts = overview::counts(cx.state().database(), tenant).await?;
@@ -135,10 +143,17 @@ async fn show(cx: Cx) -> Reply {
         FoundPage::default()
     };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    cx.page_with(status, &list_page(&cx, query, faults, counts, found, page))
+    cx.page_with(status, &list_page(&cx, views, query, faults, counts, (found, page)))
 }
 
-fn list_page(cx: &Cx, query: Query, faults: Vec<Fault>, counts: Counts, found: FoundPage, page: PageOf) -> ListPage {
+fn list_page(
+    cx: &Cx,
+    views: ViewBar,
+    query: Query,
+    faults: Vec<Fault>,
+    counts: Counts,
+    (found, page): (FoundPage, PageOf),
+) -> ListPage {
     let now = cx.now();
     let at = |name: &str, id: &str| {
         let fields = Fields::of(vec![("q".to_owned(), query.text.clone()), (name.to_owned(), id.to_owned())]);
@@ -217,6 +232,7 @@ fn list_page(cx: &Cx, query: Query, faults: Vec<Fault>, counts: Counts, found: F
             .collect(),
         states: states.into(),
         shipped: shipped.collect(),
+        views,
         rows: found.rows.iter().map(|row| Row::of(row, now)).collect(),
         bound,
         further,

@@ -17,7 +17,6 @@ use utoipa::ToSchema;
 
 use super::changing::{change, must_be_as_read, wrong};
 use super::nested::row_shape;
-use super::secrets::note;
 use crate::Problem;
 use crate::v1::PREFIX;
 use crate::v1::base::{Access, Action, BaseReadOnlyViewSet, Call, Content, Faces, Operation, Reply, model_access};
@@ -176,9 +175,8 @@ async fn store_secrets(
     checked: &CheckedFields,
 ) -> Result<(), Problem> {
     for (key, value) in &checked.secrets {
-        let version = store.write_in(txn, call.tenant()?, key, value, SecretWrite::Set).await?;
-        let action = if version == 1 { "secret.create" } else { "secret.rotate" };
-        note(call, txn, action, key, json!({ "version": version })).await?;
+        let (tenant, audit) = (call.tenant()?, call.api.audit());
+        store.write_on_record_in(txn, audit, &call.writer(), tenant, key, value, SecretWrite::Set).await?;
     }
     Ok(())
 }
@@ -199,9 +197,7 @@ async fn drop_secrets(
     let before = old.fields.get("fields").and_then(Value::as_object).map(of).unwrap_or_default();
     let after = own_secrets(name, kept.iter().map(|(field, value)| (field.as_str(), value.as_str())));
     for key in before.into_iter().filter(|key| !after.contains(key)) {
-        if store.delete_in(txn, call.tenant()?, &key).await? {
-            note(call, txn, "secret.delete", &key, json!({})).await?;
-        }
+        store.delete_on_record_in(txn, call.api.audit(), &call.writer(), call.tenant()?, &key).await?;
     }
     Ok(())
 }
