@@ -269,6 +269,16 @@ pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
 pub const COUNTED_ITEMS: u64 = 100_000;
 /// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
 pub const COUNTED_EXECUTIONS: u64 = 20_000;
+/// Executions that one search looks at, where no index answers it; looking on is another search.
+pub const SEARCHED_EXECUTIONS: u64 = 20_000;
+/// What a number on a page is counted to; further it says "and more".
+pub const COUNTED_SHOWN: u64 = 10_000;
+/// Executions of one minute that the overview counts.
+pub const COUNTED_PER_MINUTE: u64 = 2_000;
+/// Executions of one minute of which the overview looks how long they took.
+pub const TIMED_PER_MINUTE: u64 = 40;
+/// Failed executions, the newest ones, that the overview groups by their error.
+pub const GROUPED_FAILURES: u64 = 500;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 

@@ -16,7 +16,9 @@ pub mod idempotency;
 pub mod inbox;
 pub mod models;
 pub mod outbox;
+pub mod overview;
 pub mod resource;
 pub mod saved_views;
+pub mod search;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};
