@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod inbox;
 pub mod models;
 pub mod outbox;
+pub mod referring;
 pub mod resource;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};
