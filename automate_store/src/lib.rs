@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod models;
 pub mod outbox;
 pub mod overview;
+pub mod referring;
 pub mod resource;
 pub mod saved_views;
 pub mod search;
