@@ -4,11 +4,13 @@
 mod api;
 mod architecture;
 mod audit;
+mod bad_inputs;
 mod canary;
 mod chaos;
 mod cli;
 mod connector_crate;
 mod databases;
+mod egress;
 mod engine;
 mod fixtures;
 mod identity;
