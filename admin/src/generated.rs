@@ -1,8 +1,16 @@
 //! The pages of every model.
 
+mod conflict;
+mod delete;
+mod fields;
+mod form;
+mod history;
+mod inlines;
 mod list;
 mod narrow;
+mod save;
 mod store;
+mod trash;
 
 use std::sync::Arc;
 
@@ -13,9 +21,8 @@ use crate::erased::AnyAdmin;
 use crate::spec::Spec;
 use crate::state::AdminState;
 
-#[expect(unused_imports, reason = "pages of models use them")]
-pub(crate) use narrow::{is_trashed, narrowed, row, trashed};
-pub(crate) use store::{delete_row, save_row};
+pub(crate) use narrow::{is_trashed, narrowed, row};
+pub use store::{delete_row, save_row};
 
 /// The admin whose page it is.
 #[derive(Clone)]
@@ -32,5 +39,17 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Here {
 /// The routes of a model's pages.
 pub(crate) fn routes(spec: &Spec) -> Router<AdminState> {
     let url = spec.url();
-    Router::new().route(&url, get(list::show))
+    Router::new().route(&url, get(list::show)).merge(of_rows(spec))
+}
+
+/// The pages of single rows.
+fn of_rows(spec: &Spec) -> Router<AdminState> {
+    let at = |below: &str| format!("{}{below}", spec.url());
+    Router::new()
+        .route(&at("add/"), get(form::add).post(save::add))
+        .route(&at("history/"), get(history::of_model))
+        .route(&at("{id}/change/"), get(form::change).post(save::change))
+        .route(&at("{id}/delete/"), get(delete::show).post(delete::run))
+        .route(&at("{id}/restore/"), get(trash::show).post(trash::run))
+        .route(&at("{id}/history/"), get(history::of_row))
 }
