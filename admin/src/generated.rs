@@ -1,6 +1,7 @@
 //! The pages of every model.
 
 mod list;
+mod narrow;
 mod store;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use crate::erased::AnyAdmin;
 use crate::spec::Spec;
 use crate::state::AdminState;
 
+#[expect(unused_imports, reason = "pages of models use them")]
+pub(crate) use narrow::{is_trashed, narrowed, row, trashed};
 pub(crate) use store::{delete_row, save_row};
 
 /// The admin whose page it is.

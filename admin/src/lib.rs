@@ -10,6 +10,8 @@ pub mod account;
 pub mod action;
 pub mod check;
 pub mod column;
+pub mod control;
+mod counted;
 mod erased;
 pub mod error;
 pub mod filter;
@@ -22,10 +24,12 @@ mod link;
 pub mod model_admin;
 mod nav;
 mod operations;
+pub mod schema_form;
 pub mod site;
 pub mod spec;
 mod state;
 mod system;
+pub mod views;
 
 pub use action::{Action, ActionOutcome, Selection};
 pub use check::{CheckError, CheckErrors};
@@ -43,6 +47,7 @@ pub use layers::{
 #[doc(hidden)]
 pub use link::LinkedAdmin;
 pub use model_admin::{BaseModelAdmin, ModelAdmin};
+pub use schema_form::SchemaForm;
 pub use site::AdminSite;
 pub use spec::{AdminSpec, Spec};
 pub use state::{AdminParts, AdminSettings, AdminState};

@@ -1,16 +1,27 @@
 //! The pages on which runs are operated.
 
+mod audit;
 mod confirm;
+mod connections;
+mod connectors;
 mod dead;
+#[expect(dead_code, reason = "pages that draw it follow")]
+pub(crate) mod graph;
+mod help;
 mod outbox;
 mod overview;
+mod palette;
 mod queues;
+mod referring;
+mod secrets;
 mod webhooks;
 
 use axum::Router;
 use axum::routing::get;
 
 use crate::state::AdminState;
+
+pub(crate) use outbox::counted;
 
 /// The routes of these pages.
 pub(crate) fn routes() -> Router<AdminState> {
@@ -20,4 +31,10 @@ pub(crate) fn routes() -> Router<AdminState> {
         .merge(outbox::routes())
         .merge(queues::routes())
         .merge(webhooks::routes())
+        .merge(connectors::routes())
+        .merge(connections::routes())
+        .merge(secrets::routes())
+        .merge(audit::routes())
+        .merge(palette::routes())
+        .merge(help::routes())
 }

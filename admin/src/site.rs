@@ -11,7 +11,7 @@ use crate::erased::{AnyAdmin, Erased};
 use crate::http::{enter, greet, lost, serve_asset};
 use crate::model_admin::BaseModelAdmin;
 use crate::state::{AdminParts, AdminState};
-use crate::{account, generated, link, operations, system};
+use crate::{account, generated, link, operations, system, views};
 
 /// The admins of models: the system's own, those that are linked in, those of the app.
 #[derive(Clone, Default)]
@@ -77,7 +77,7 @@ impl AdminSite {
     /// As [`AdminSite::check`].
     pub fn router(self, parts: AdminParts) -> Result<Router, CheckErrors> {
         self.check()?;
-        let mut pages = operations::routes().merge(account::routes());
+        let mut pages = operations::routes().merge(account::routes()).merge(views::routes());
         for admin in &self.admins {
             pages = pages.merge(generated::routes(admin.spec()).layer(Extension(generated::Here(Arc::clone(admin)))));
         }

@@ -17,6 +17,7 @@ use automate_store::db::Database;
 use automate_store::resource::Resources;
 use tokio_util::sync::CancellationToken;
 
+use crate::counted::DeadLetters;
 use crate::site::AdminSite;
 
 /// How the admin behaves.
@@ -74,6 +75,7 @@ pub struct AdminState {
 struct Inner {
     parts: AdminParts,
     site: AdminSite,
+    dead: DeadLetters,
 }
 
 impl fmt::Debug for AdminState {
@@ -84,7 +86,7 @@ impl fmt::Debug for AdminState {
 
 impl AdminState {
     pub(crate) fn new(parts: AdminParts, site: AdminSite) -> Self {
-        Self { inner: Arc::new(Inner { parts, site }) }
+        Self { inner: Arc::new(Inner { parts, site, dead: DeadLetters::default() }) }
     }
 
     /// What it is made of.
@@ -97,6 +99,11 @@ impl AdminState {
     #[must_use]
     pub fn site(&self) -> &AdminSite {
         &self.inner.site
+    }
+
+    /// How many dead letters there are, for the navigation.
+    pub(crate) fn dead_letters(&self) -> &DeadLetters {
+        &self.inner.dead
     }
 
     /// The engine.

@@ -1,7 +1,11 @@
 //! Every bound, in one place. A queue, a body, a loop, a template or a wait without a line here is
 //! a defect.
 
+mod pages;
+
 use std::time::Duration;
+
+pub use pages::*;
 
 /// Bytes of a workflow document.
 pub const DOCUMENT_BYTES: usize = 1024 * 1024;
@@ -27,6 +31,12 @@ pub const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(3600);
 pub const TRIGGER_NAME_BYTES: usize = 200;
 /// Nodes, bends of edges included, up to which a graph's edges are led around its nodes.
 pub const GRAPH_BENDS: usize = 20_000;
+/// Nodes of a picture on a page beyond which steps are drawn together.
+pub const GRAPH_NODES_SHOWN: usize = 250;
+/// Nodes of which a picture is drawn at all.
+pub const GRAPH_NODES_DRAWN: usize = 1_000;
+/// Pictures of versions kept laid out in memory.
+pub const GRAPHS_KEPT: usize = 128;
 /// Attempts of a step that `retry.max_attempts` may ask for.
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Attempts kept in the history of a step; older ones are dropped from its row.
@@ -189,7 +199,7 @@ pub const HEADER_COUNT: usize = 100;
 /// Bytes of all headers of a request, names and values.
 pub const HEADER_BYTES: usize = 32 * 1024;
 /// Bytes of a request's target.
-pub const URI_BYTES: usize = 4 * 1024;
+pub const URI_BYTES: usize = 8 * 1024;
 /// How long a client may take for the head of a request, and may idle between two.
 pub const HEADER_READ: Duration = Duration::from_secs(10);
 /// How long a client may take for the body of a request.
@@ -263,19 +273,6 @@ pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
 pub const COUNTED_ITEMS: u64 = 100_000;
 /// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
 pub const COUNTED_EXECUTIONS: u64 = 20_000;
-/// Dead letters that are read to be grouped by what failed, the newest of them.
-pub const DEAD_LETTERS_GROUPED: u64 = 5_000;
-/// Characters of an item's error that lists and groups are made of.
-pub const OUTBOX_ERROR_SHOWN_CHARS: usize = 500;
-/// Requests that one look into the inbox goes through, the newest first; older ones are on the pages
-/// behind.
-pub const INBOX_LOOKED_AT: u64 = 20_000;
-/// Executions of one event that are shown with it.
-pub const EVENT_EXECUTIONS: u64 = 50;
-/// Live workflows that are looked through for what names a secret or a connection.
-pub const REFERRING_WORKFLOWS: usize = 50;
-/// Rows that pages of the admin count; where there are more they say so.
-pub const ADMIN_COUNTED: u64 = 10_000;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 
@@ -316,8 +313,10 @@ pub const LIST_LIMIT_MAX: u64 = 200;
 pub const LIST_OFFSET_MAX: u64 = 100_000;
 /// Parameters of a list.
 pub const LIST_PARAMETERS: usize = 64;
-/// Values of one `…__in`.
+/// Values of one `…__in`; as many ids fit into a request's target.
 pub const LIST_IN: usize = 200;
+/// Characters of one value of an `…__in`.
+pub const LIST_IN_CHARS: usize = 200;
 /// Columns of one `ordering`.
 pub const LIST_ORDERINGS: usize = 4;
 /// Words of one `search`.
@@ -366,6 +365,8 @@ pub const LOGIN_MEMORY: Duration = Duration::from_secs(24 * 3600);
 pub const LOGIN_FLOW: Duration = Duration::from_secs(600);
 /// Log-ins that are under way at once; beyond it the oldest are dropped.
 pub const LOGIN_FLOWS: u64 = 10_000;
+/// Recovery codes that are made with a second factor.
+pub const RECOVERY_CODES: usize = 10;
 /// How long a set-up link is good for.
 pub const SETUP_LINK: Duration = Duration::from_secs(24 * 3600);
 /// How long it may take until a process notices that a session, a token or a permission is gone.
@@ -452,3 +453,14 @@ pub const STREAM_ID_BYTES: usize = 8 * 1024;
 pub const STREAM_STEPS: usize = 100_000;
 /// Days that history is kept, at most: a century.
 pub const RETENTION_DAYS: u32 = 36_500;
+
+/// Views of one list that somebody keeps.
+pub const SAVED_VIEWS_PER_PAGE: usize = 50;
+/// Views of one list that are shown to somebody: their own, and those that are shared.
+pub const SAVED_VIEWS_SHOWN: usize = 200;
+/// Characters of the name of a saved view.
+pub const SAVED_VIEW_NAME_CHARS: usize = 100;
+/// Characters of what a saved view's address has behind the `?`.
+pub const SAVED_VIEW_QUERY_CHARS: usize = 2_000;
+/// Characters of the name of a list.
+pub const SAVED_VIEW_PAGE_CHARS: usize = 100;

@@ -17,5 +17,6 @@ pub mod models;
 pub mod outbox;
 pub mod referring;
 pub mod resource;
+pub mod saved_views;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};

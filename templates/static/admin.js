@@ -657,8 +657,10 @@ function setUp(root) {
 }
 setUp(document);
 new MutationObserver((changes) => {
-  for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) setUp(node);
-  for (const change of changes) if (change.type === 'attributes') setUp(change.target);
+  for (const change of changes) {
+    for (const node of change.addedNodes) if (node.nodeType === 1) setUp(node);
+    if (change.target.matches('time[data-relative]')) tell(change.target);
+  }
 }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['datetime'] });
 const stream = $('[data-live]');
 if (stream) live(stream);

@@ -367,4 +367,10 @@ impl Operation {
     pub fn is_safe(&self) -> bool {
         self.method == Method::GET
     }
+
+    /// Whether it answers with a stream of events.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        self.answers.iter().any(|answer| matches!(answer.content, Content::Events(_)))
+    }
 }
