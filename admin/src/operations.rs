@@ -5,16 +5,22 @@ mod confirm;
 mod connections;
 mod connectors;
 mod dead;
-#[expect(dead_code, reason = "pages that draw it follow")]
+mod execution;
+mod executions;
+mod grammar;
 pub(crate) mod graph;
 mod help;
+mod live;
+mod once;
 mod outbox;
 mod overview;
 mod palette;
 mod queues;
 mod referring;
 mod secrets;
+mod timeline;
 mod webhooks;
+pub(crate) mod words;
 
 use axum::Router;
 use axum::routing::get;
@@ -28,6 +34,8 @@ pub(crate) fn routes() -> Router<AdminState> {
     Router::new()
         .route("/admin/", get(overview::show))
         .merge(dead::routes())
+        .merge(execution::routes())
+        .merge(executions::routes())
         .merge(outbox::routes())
         .merge(queues::routes())
         .merge(webhooks::routes())

@@ -83,6 +83,10 @@ impl AdminSite {
         }
         let pages = pages.route("/admin/{*lost}", get(lost).post(lost));
         let state = AdminState::new(parts, self);
+        // Runs over many rows are worked on by whoever serves.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(generated::serve_runs(state.clone()));
+        }
         let pages = pages.layer(from_fn_with_state(state.clone(), enter));
         let doors = account::doors().layer(from_fn_with_state(state.clone(), greet));
         let assets = Router::new().route("/admin/static/{hash}/{name}", get(serve_asset));

@@ -15,6 +15,7 @@ use automate_governance::secrets::{DatabaseBackend, SecretChain};
 use automate_store::audit::AuditLog;
 use automate_store::db::Database;
 use automate_store::resource::Resources;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::counted::DeadLetters;
@@ -76,6 +77,8 @@ struct Inner {
     parts: AdminParts,
     site: AdminSite,
     dead: DeadLetters,
+    /// Rung where a run waits for a process.
+    runs_waiting: Notify,
 }
 
 impl fmt::Debug for AdminState {
@@ -86,7 +89,12 @@ impl fmt::Debug for AdminState {
 
 impl AdminState {
     pub(crate) fn new(parts: AdminParts, site: AdminSite) -> Self {
-        Self { inner: Arc::new(Inner { parts, site, dead: DeadLetters::default() }) }
+        let (dead, runs_waiting) = (DeadLetters::default(), Notify::new());
+        Self { inner: Arc::new(Inner { parts, site, dead, runs_waiting }) }
+    }
+
+    pub(crate) fn runs_waiting(&self) -> &Notify {
+        &self.inner.runs_waiting
     }
 
     /// What it is made of.

@@ -464,3 +464,31 @@ pub const SAVED_VIEW_NAME_CHARS: usize = 100;
 pub const SAVED_VIEW_QUERY_CHARS: usize = 2_000;
 /// Characters of the name of a list.
 pub const SAVED_VIEW_PAGE_CHARS: usize = 100;
+/// Rows of a list of the admin that are counted; more are "10k+".
+pub const LISTED_ROWS: u64 = 10_000;
+/// How long the rows of a list are counted; their number is left out beyond it.
+pub const COUNT_TIME: Duration = Duration::from_secs(2);
+/// How long a list of the admin may take to be read; beyond it the page says so.
+pub const LIST_TIME: Duration = Duration::from_secs(5);
+/// Rows that one run over many rows has.
+pub const ADMIN_RUN_ROWS: u64 = 10_000;
+/// Rows of a run that are worked on while its page is waited for; longer ones go on behind it.
+pub const ADMIN_RUN_AT_ONCE: u64 = 200;
+/// Rows of a run that are worked on together.
+pub const ADMIN_RUN_BATCH: usize = 50;
+/// Runs that a process works on at once, besides those whose pages are waited for.
+pub const ADMIN_RUNS_AT_ONCE: usize = 2;
+/// How long a run belongs to the process that works on it, without a sign of it.
+pub const ADMIN_RUN_LEASE: Duration = Duration::from_secs(60);
+/// How often a process looks for runs that nobody works on.
+pub const ADMIN_RUN_LOOK: Duration = Duration::from_secs(5);
+/// How long a selection waits to be confirmed.
+pub const ADMIN_RUN_DRAFT: Duration = Duration::from_secs(24 * 3600);
+/// Selections that wait to be confirmed, of one person; the oldest are dropped beyond it.
+pub const ADMIN_RUN_DRAFTS: i64 = 20;
+/// Rows of a run that its page names, of those that were not done.
+pub const ADMIN_RUN_FAILED_SHOWN: u64 = 500;
+/// Characters of why something was not done with a row.
+pub const ADMIN_RUN_MESSAGE_CHARS: usize = 500;
+/// Answers of a picker.
+pub const PICKER_ROWS: u64 = 20;

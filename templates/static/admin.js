@@ -659,9 +659,10 @@ setUp(document);
 new MutationObserver((changes) => {
   for (const change of changes) {
     for (const node of change.addedNodes) if (node.nodeType === 1) setUp(node);
-    if (change.target.matches('time[data-relative]')) tell(change.target);
+    const time = change.target.nodeType === 1 ? change.target : change.target.parentElement;
+    if (time?.matches('time[data-relative]')) tell(time);
   }
-}).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['datetime'] });
+}).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ['datetime'] });
 const stream = $('[data-live]');
 if (stream) live(stream);
 $('[data-focus]')?.focus();

@@ -1,4 +1,4 @@
-//! Bounds of the pages on which queues, the inbox and the audit log are looked at.
+//! Bounds of the pages on which executions, queues, the inbox and the audit log are looked at.
 
 use std::time::Duration;
 
@@ -29,3 +29,13 @@ pub const PALETTE_RESULTS: u64 = 5;
 pub const PALETTE_PATIENCE: Duration = Duration::from_millis(800);
 /// How old the count of dead letters beside the navigation may be.
 pub const NAV_COUNTS_AGE: Duration = Duration::from_secs(10);
+/// Executions that one search looks at, where no index answers it; looking on is another search.
+pub const SEARCHED_EXECUTIONS: u64 = 20_000;
+/// What a number on a page is counted to; further it says "and more".
+pub const COUNTED_SHOWN: u64 = 10_000;
+/// Executions of one minute that the overview counts.
+pub const COUNTED_PER_MINUTE: u64 = 2_000;
+/// Executions of one minute of which the overview looks how long they took.
+pub const TIMED_PER_MINUTE: u64 = 40;
+/// Failed executions, the newest ones, that the overview groups by their error.
+pub const GROUPED_FAILURES: u64 = 500;
