@@ -16,5 +16,6 @@ pub mod inbox;
 pub mod models;
 pub mod outbox;
 pub mod resource;
+pub mod workflows;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};
