@@ -275,7 +275,12 @@ impl<'s> Block<'s> {
                         let mut fields = read(Some(row), errors);
                         fields.retain(|name, value| row.fields.get(name) != Some(value));
                         if !fields.is_empty() {
-                            changes.push(InlineChange { prefix: prefix.clone(), id: row.id(model), version, fields: Some(fields) });
+                            changes.push(InlineChange {
+                                prefix: prefix.clone(),
+                                id: row.id(model),
+                                version,
+                                fields: Some(fields),
+                            });
                         }
                     }
                 }
