@@ -152,7 +152,10 @@ async fn seen(cx: &Cx, id: Uuid) -> Result<SavedView, AdminError> {
 fn require_page(cx: &Cx, page: &str) -> Result<(), AdminError> {
     let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b"_-".contains(&b));
     match page.split_once('.') {
-        Some((app, model)) if plain(app) && plain(model) => cx.require(&format!("{app}.view_{model}")),
+        // A second list of the same rows has a name of its own behind a dash.
+        Some((app, model)) if plain(app) && plain(model) => {
+            cx.require(&format!("{app}.view_{}", model.split('-').next().unwrap_or(model)))
+        }
         _ => Err(AdminError::NotFound),
     }
 }

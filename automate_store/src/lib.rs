@@ -16,7 +16,11 @@ pub mod idempotency;
 pub mod inbox;
 pub mod models;
 pub mod outbox;
+pub mod overview;
+pub mod referring;
 pub mod resource;
 pub mod saved_views;
+pub mod search;
+pub mod workflows;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};

@@ -16,6 +16,7 @@ mod outbox;
 mod partitions;
 mod people;
 mod policy;
+mod recovery;
 mod secrets;
 mod workflows;
 
