@@ -32,4 +32,9 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --workspace --locked --no-fail-fast -- "$@"
 fi
+# The whole run only: a filter names tests.
+if [ $# = 0 ]; then
+    step "the REST API and its document"
+    scripts/api-conformance.sh
+fi
 step "done"

@@ -28,6 +28,7 @@ pub mod site;
 pub mod spec;
 mod state;
 mod system;
+pub mod views;
 
 pub use action::{Action, ActionOutcome, Selection};
 pub use check::{CheckError, CheckErrors};

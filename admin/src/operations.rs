@@ -1,6 +1,19 @@
 //! The pages on which runs are operated.
 
+mod confirm;
+mod dead;
+mod execution;
+mod executions;
+mod grammar;
+pub(crate) mod graph;
+mod live;
+mod once;
+mod outbox;
 mod overview;
+mod queues;
+mod timeline;
+mod webhooks;
+pub(crate) mod words;
 
 use axum::Router;
 use axum::routing::get;
@@ -9,5 +22,12 @@ use crate::state::AdminState;
 
 /// The routes of these pages.
 pub(crate) fn routes() -> Router<AdminState> {
-    Router::new().route("/admin/", get(overview::show))
+    Router::new()
+        .route("/admin/", get(overview::show))
+        .merge(dead::routes())
+        .merge(execution::routes())
+        .merge(executions::routes())
+        .merge(outbox::routes())
+        .merge(queues::routes())
+        .merge(webhooks::routes())
 }

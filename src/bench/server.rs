@@ -10,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::BenchError;
 use crate::app::{Parts, Role};
 
+/// Requests a minute that nobody sends.
+const UNLIMITED: u32 = 100_000_000;
+
 /// A running server.
 pub(crate) struct Server {
     parts: Parts,
@@ -25,7 +28,10 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let shutdown = CancellationToken::new();
-        let (serving, token, config) = (parts.clone(), shutdown.clone(), config.clone());
+        let (serving, token, mut config) = (parts.clone(), shutdown.clone(), config.clone());
+        // One address sends everything here, and the limits are not what is measured.
+        config.api.requests_per_minute = UNLIMITED;
+        config.api.address_requests_per_minute = UNLIMITED;
         let task = tokio::spawn(async move {
             if let Err(error) = serving.serve(listener, &config, Role::Worker, token).await {
                 tracing::error!(%error, "the measured server ended");

@@ -97,7 +97,8 @@ pub(crate) async fn run(context: Context, args: DemoArgs) -> Result<(), CliError
 
     let told = tell(&parts, address, &signing).await;
     if told.is_ok() && !args.once {
-        say_what_next(&parts, address, &hello, args.keep);
+        let admin = admin_address(&parts, address).await?;
+        say_what_next(&parts, address, &admin, &hello, args.keep);
         shutdown.token.cancelled().await;
         output::line("\nstopping");
     }
@@ -168,8 +169,16 @@ async fn tell(parts: &Parts, address: std::net::SocketAddr, signing: &str) -> Re
     }
 }
 
+/// The admin, with a link that lets one in where nobody is there yet.
+async fn admin_address(parts: &Parts, address: std::net::SocketAddr) -> Result<String, CliError> {
+    Ok(match parts.identity.setup_link().await? {
+        Some(link) => format!("http://{address}/admin/setup/?token={}", *link.token),
+        None => format!("http://{address}/admin/"),
+    })
+}
+
 /// Prints what to try, and tells of every execution that ends from now on.
-fn say_what_next(parts: &Parts, address: std::net::SocketAddr, hello: &str, kept: bool) {
+fn say_what_next(parts: &Parts, address: std::net::SocketAddr, admin: &str, hello: &str, kept: bool) {
     parts.engine.ports().signals.connect(None, "demo", |signal| match signal {
         Signal::WorkflowCompleted(s) => {
             output::line(format!("  execution {} of {} completed", s.execution_id, s.workflow))
@@ -179,7 +188,8 @@ fn say_what_next(parts: &Parts, address: std::net::SocketAddr, hello: &str, kept
     });
     let database = if kept { String::new() } else { format!("DATABASE_URL={} ", parts.database_shown) };
     output::line(format!(
-        "\nTry next, from another terminal:\n\
+        "\nSee it in the admin:\n  {admin}\n\
+         \nTry next, from another terminal:\n\
          \n  curl -X POST 'http://{address}/hooks/default/{hello}?wait=true' -H 'content-type: application/json' -d '{{\"name\":\"Ada\"}}'\
          \n  {database}automate executions list\
          \n  {database}automate workflow export demo-order\

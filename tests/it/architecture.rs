@@ -165,6 +165,7 @@ fn s8_nothing_that_is_shipped_starts_a_process() {
         let folder = match name.as_str() {
             "automate" => repository().join("src"),
             "automate_migrations" => repository().join("migrations/src"),
+            "automate_admin" => repository().join("admin/src"),
             name => repository().join(name).join("src"),
         };
         for file in sources(&folder) {

@@ -1,6 +1,7 @@
 //! The tests that need several crates, in one binary.
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod admin;
 mod api;
 mod architecture;
 mod audit;

@@ -1,6 +1,7 @@
 //! What the tests of several crates share.
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+pub mod admin;
 pub mod binary;
 pub mod deliveries;
 pub mod effects;

@@ -158,7 +158,11 @@ impl<'s> Block<'s> {
                 }
                 fields
             });
-            let id = stored.and_then(|row| row.id(model)).map(|id| id.to_string()).unwrap_or_default();
+            let id = stored
+                .filter(|_| model.keys.len() == 1)
+                .and_then(|row| row.id(model))
+                .map(|id| id.to_string())
+                .unwrap_or_default();
             InlineRow {
                 version: stored.and_then(|row| row.version).map(|version| version.to_string()).unwrap_or_default(),
                 url: if id.is_empty() { String::new() } else { url(&id).unwrap_or_default() },
@@ -275,7 +279,12 @@ impl<'s> Block<'s> {
                         let mut fields = read(Some(row), errors);
                         fields.retain(|name, value| row.fields.get(name) != Some(value));
                         if !fields.is_empty() {
-                            changes.push(InlineChange { prefix: prefix.clone(), id: row.id(model), version, fields: Some(fields) });
+                            changes.push(InlineChange {
+                                prefix: prefix.clone(),
+                                id: row.id(model),
+                                version,
+                                fields: Some(fields),
+                            });
                         }
                     }
                 }

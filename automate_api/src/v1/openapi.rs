@@ -130,7 +130,7 @@ fn headers(operation: &Operation) -> Vec<&'static str> {
     if operation.sends_etag && operation.is_safe() {
         names.push("IfNoneMatch");
     }
-    if answers::has_events(operation) {
+    if operation.has_events() {
         names.push("LastEventId");
     }
     names

@@ -76,6 +76,7 @@ async fn attempt(
     let principal = admit::admit(api, operation, &parts.headers, &source, limits).await?;
     let path = input::path(operation, parameters)?;
     let query = input::query(operation, parts.uri.query())?;
+    input::last_event_id(operation, &parts.headers)?;
     let if_match = IfMatch::of(&parts.headers)?;
     if if_match.is_some() && !operation.takes_if_match && !operation.is_safe() {
         return Err(Problem::new(

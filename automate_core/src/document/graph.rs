@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::definition::{Step, StepKind, Trigger, Wait, Workflow};
 use super::{duration, order};
-pub use layout::{Layout, Point};
+pub use layout::{Layout, NODE_HEIGHT, NODE_WIDTH, Point};
+pub use svg::curve;
 
 /// A workflow as nodes and edges.
 #[derive(Debug, Clone, Serialize)]
@@ -28,6 +29,10 @@ pub struct Graph {
 pub struct Node {
     /// The step's id; empty for a trigger and for the mark where `on_failure` begins.
     pub id: String,
+    /// The step's path in executions (`charge/on_error/tell`), by which their steps are recorded; empty where
+    /// there is no step.
+    #[serde(skip)]
+    pub path: String,
     /// What it is, in a few words: the action, or what a trigger listens for.
     pub label: String,
     /// What kind of thing it is.
@@ -92,6 +97,7 @@ impl Graph {
         for (i, trigger) in workflow.triggers.iter().enumerate() {
             graph.nodes.push(Node {
                 id: String::new(),
+                path: String::new(),
                 label: trigger_label(trigger),
                 kind: NodeKind::Trigger,
                 condition: trigger_filter(trigger).map(str::to_owned),
@@ -100,18 +106,19 @@ impl Graph {
             });
         }
         let starts: Vec<usize> = (0..graph.nodes.len()).collect();
-        graph.block(&workflow.steps, &starts, EdgeKind::Start, 0);
+        graph.block(&workflow.steps, "", &starts, EdgeKind::Start, 0);
         if !workflow.on_failure.is_empty() {
             let mark = graph.nodes.len();
             graph.nodes.push(Node {
                 id: String::new(),
+                path: String::new(),
                 label: "when it has failed".to_owned(),
                 kind: NodeKind::Failure,
                 condition: None,
                 pointer: "/on_failure".to_owned(),
                 depth: 0,
             });
-            graph.block(&workflow.on_failure, &[mark], EdgeKind::Start, 1);
+            graph.block(&workflow.on_failure, "on_failure/", &[mark], EdgeKind::Start, 1);
         }
         graph
     }
@@ -136,15 +143,19 @@ impl Graph {
         svg::draw(self)
     }
 
-    /// Adds a block; `first` are the nodes that its first steps come after.
-    fn block(&mut self, block: &[Step], first: &[usize], kind: EdgeKind, depth: usize) {
+    /// Adds a block, whose steps' paths begin with `prefix`; `first` are the nodes that its first steps come
+    /// after.
+    fn block(&mut self, block: &[Step], prefix: &str, first: &[usize], kind: EdgeKind, depth: usize) {
         let waits_for = order::waits_for(block);
         let mut nodes: Vec<usize> = Vec::with_capacity(block.len());
         for step in block {
             let node = self.nodes.len();
             nodes.push(node);
+            let path = format!("{prefix}{}", step.id);
+            let inner = format!("{path}/on_error/");
             self.nodes.push(Node {
                 id: step.id.clone(),
+                path,
                 label: step_label(step),
                 kind: step_kind(step),
                 condition: step.condition.clone(),
@@ -152,7 +163,7 @@ impl Graph {
                 depth,
             });
             if !step.on_error.is_empty() {
-                self.block(&step.on_error, &[node], EdgeKind::OnError, depth + 1);
+                self.block(&step.on_error, &inner, &[node], EdgeKind::OnError, depth + 1);
             }
         }
         for ((step, waits), &to) in block.iter().zip(&waits_for).zip(&nodes) {

@@ -247,6 +247,10 @@ fn take(model: &Model, parameter: &Parameter, text: &str, query: &mut ListQuery)
                     if values.len() > limits::LIST_IN {
                         return Err(problem(codes::TOO_LONG, format!("takes {} values at most", limits::LIST_IN)));
                     }
+                    if values.iter().any(|value| value.chars().nth(limits::LIST_IN_CHARS).is_some()) {
+                        let message = format!("takes values of {} characters at most", limits::LIST_IN_CHARS);
+                        return Err(problem(codes::TOO_LONG, message));
+                    }
                     values
                         .into_iter()
                         .map(|value| check::filter_value(declared, name, value))

@@ -41,6 +41,18 @@ both_databases! {
         assert_eq!(part["results"][0], json!({ "title": "The Lathe of Heaven" }));
     }
 
+    async fn several_values_come_with_commas_or_one_by_one(db: TestDatabase) {
+        let site = Site::over(&db).await;
+        site.book("The Dispossessed", 341).await;
+        for query in ["fields=title,pages", "fields=title&fields=pages"] {
+            let page = site.get(&format!("/api/v1/books?{query}")).await.json();
+            assert_eq!(page["results"][0], json!({ "title": "The Dispossessed", "pages": 341 }), "{query}");
+        }
+        for query in ["fields=title&fields=title", "fields=title&fields=isbn13", "ordering=title,title"] {
+            assert_eq!(site.get(&format!("/api/v1/books?{query}")).await.status, 400, "{query}");
+        }
+    }
+
     async fn r5_limits_offsets_and_cursors_that_make_no_sense_are_refused(db: TestDatabase) {
         let site = Site::over(&db).await;
         for n in 0..3 {

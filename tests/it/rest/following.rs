@@ -76,6 +76,8 @@ both_databases! {
             let rest = site.ask("admin", "GET", &target).header("last-event-id", &seen.id).stream().await.until_its_end().await;
             assert_eq!(rest, late[n + 1..], "after {seen:?}");
         }
+        let long = "1".repeat(automate_core::limits::STREAM_ID_BYTES + 1);
+        assert_eq!(site.ask("admin", "GET", &target).header("last-event-id", &long).send().await.status, 400);
         let end = site.ask("admin", "GET", &target).header("last-event-id", &late.last().unwrap().id).send().await;
         assert_eq!(end.status, 204, "a client need not come again");
         for nonsense in ["0", "1.c.zzz", "-1", "99.c."] {

@@ -24,13 +24,14 @@ pub(super) fn shown(model: &Model, faces: &Faces) -> Shape {
         return shape.clone();
     }
     let replaced = |name: &str| faces.without.iter().any(|n| n == name) || faces.extra.iter().any(|(n, _)| n == name);
-    let mut object = Object::builder().schema_type(Type::Object).description(described(model.doc));
-    for column in model.columns.iter().filter(|column| column.shown && column.stored && !replaced(column.name)) {
-        object = object.property(column.name, column_schema(column, column.nullable || column.needs.is_some()));
-    }
+    let mut object = columns(model, replaced);
     let mut parts = Vec::new();
     for expansion in model.expansions.iter().filter(|expansion| !replaced(expansion.name)) {
-        let shape = shown(expansion.model, &Faces::columns());
+        // A related row is as its columns are, whatever its own view makes of it, and has no rows in it.
+        let name = format!("Related{}", type_name(expansion.model.noun));
+        let only =
+            columns(expansion.model, |_| false).additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        let shape = Shape::named(name, Schema::Object(only.build()));
         object = object.property(expansion.name, related(&shape, expansion.many));
         parts.push(shape);
     }
@@ -40,6 +41,14 @@ pub(super) fn shown(model: &Model, faces: &Faces) -> Shape {
     }
     object = object.additional_properties(Some(AdditionalProperties::FreeForm(false)));
     Shape::named(type_name(model.noun), Schema::Object(object.build())).with_parts(&parts)
+}
+
+fn columns(model: &Model, replaced: impl Fn(&str) -> bool) -> ObjectBuilder {
+    let object = Object::builder().schema_type(Type::Object).description(described(model.doc));
+    let shown = model.columns.iter().filter(|column| column.shown && column.stored && !replaced(column.name));
+    shown.fold(object, |object, column| {
+        object.property(column.name, column_schema(column, column.nullable || column.needs.is_some()))
+    })
 }
 
 fn related(shape: &Shape, many: bool) -> RefOr<Schema> {
@@ -163,8 +172,9 @@ pub(super) fn parameter(model: &Model, doc: ParameterDoc) -> Parameter {
             object = object.pattern(Some(pattern));
         }
         ColumnKind::Text if doc.choices.is_empty() => {
-            let pattern = if doc.many { ONE_OF_SEVERAL } else { ONE_LINE };
-            object = object.pattern(Some(pattern)).max_length(Some(limits::LIST_VALUE_CHARS));
+            let (pattern, most) =
+                if doc.many { (ONE_OF_SEVERAL, limits::LIST_IN_CHARS) } else { (ONE_LINE, limits::LIST_VALUE_CHARS) };
+            object = object.pattern(Some(pattern)).max_length(Some(most));
         }
         _ => {}
     }

@@ -4,14 +4,14 @@ use http::StatusCode;
 use serde_json::json;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::response::{Response, Responses};
-use utoipa::openapi::schema::{Object, Schema, Type};
+use utoipa::openapi::schema::{AnyOf, Object, Schema, Type};
 use utoipa::openapi::{Content, Ref, RefOr};
 
 use crate::v1::base::{Answer, Content as Body, Operation, Shape};
 
 /// Problems: the status, the name among the components, the code that is most common, and what it
 /// means.
-const PROBLEMS: [(u16, &str, &str, &str); 17] = [
+const PROBLEMS: [(u16, &str, &str, &str); 19] = [
     (400, "BadRequest", "INVALID_PARAMETER", "The request is not what the interface takes."),
     (401, "Unauthenticated", "UNAUTHENTICATED", "There is no valid token or session."),
     (403, "Forbidden", "PERMISSION_REQUIRED", "The caller lacks the scope or permission that the answer names."),
@@ -21,9 +21,11 @@ const PROBLEMS: [(u16, &str, &str, &str); 17] = [
     (410, "Gone", "LINK_EXPIRED", "What was to be used once has been used, or its time is over."),
     (412, "Changed", "CHANGED", "The row has changed since it was read; `ETag` has what it is now."),
     (413, "TooLarge", "PAYLOAD_TOO_LARGE", "The body is too large."),
+    (414, "AddressTooLong", "URI_TOO_LONG", "The address is too long."),
     (415, "NotJson", "UNSUPPORTED_MEDIA_TYPE", "The body is not JSON, or not said to be."),
     (422, "Invalid", "INVALID_INPUT", "The input is not valid; `errors` says where."),
     (429, "TooMany", "RATE_LIMITED", "Too many requests."),
+    (431, "HeadersTooLarge", "HEADERS_TOO_LARGE", "The headers are too many, or too large."),
     (500, "Internal", "INTERNAL", "Something went wrong here; nothing of it is told, the log has it."),
     (501, "NotImplemented", "NOT_IMPLEMENTED", "It is not there yet."),
     (502, "Upstream", "UPSTREAM", "Another system that was asked did not answer as it should."),
@@ -33,7 +35,7 @@ const PROBLEMS: [(u16, &str, &str, &str); 17] = [
 
 /// The statuses of the problems of an operation: what follows from its declaration, and what it adds.
 pub(in crate::v1) fn problems(operation: &Operation) -> Vec<(u16, &'static str)> {
-    let mut statuses = vec![400, 429, 500, 503];
+    let mut statuses = vec![400, 414, 429, 431, 500, 503];
     if !operation.access.public {
         statuses.extend([401, 403]);
     }
@@ -112,7 +114,7 @@ fn success(operation: &Operation, answer: &Answer) -> Response {
             let content = Content::builder().schema(Some(shape.reference())).example(Some(shape.example())).build();
             response = response.content("application/json", content);
         }
-        // The schema is that of each event, as a client takes the stream apart.
+        // What a client gets depends on whether it takes the stream apart.
         Body::Events(shape) => {
             let text = |what: &str| Object::builder().schema_type(Type::String).description(Some(what.to_owned()));
             let data = text("What happened, as JSON.")
@@ -124,7 +126,9 @@ fn success(operation: &Operation, answer: &Answer) -> Response {
                 .property("id", Schema::Object(text("To go on after it, see `Last-Event-ID`.").build()))
                 .property("event", Schema::Object(text("What kind of thing happened.").build()))
                 .property("data", Schema::Object(data.build()));
-            response = response.content("text/event-stream", Content::new(Some(Schema::Object(event.build()))));
+            let stream = text("The stream as it is, for what does not take it apart.");
+            let either = AnyOf::builder().item(Schema::Object(event.build())).item(Schema::Object(stream.build()));
+            response = response.content("text/event-stream", Content::new(Some(Schema::AnyOf(either.build()))));
         }
         Body::Bytes(media_type) => {
             let bytes = Schema::Object(Object::builder().schema_type(Type::String).build());
@@ -156,11 +160,6 @@ pub(super) fn shape(answer: &Answer) -> Option<&Shape> {
         Body::Json(shape) | Body::Events(shape) => Some(shape),
         Body::None | Body::Bytes(_) => None,
     }
-}
-
-/// Whether an operation answers with a stream.
-pub(super) fn has_events(operation: &Operation) -> bool {
-    operation.answers.iter().any(|answer| matches!(answer.content, Body::Events(_)))
 }
 
 fn header(of: Type, description: &str) -> Header {

@@ -1,5 +1,6 @@
 //! What the operations share: the problem, security schemes, headers.
 
+use automate_core::limits;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{AdditionalProperties, Array, Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -65,7 +66,7 @@ pub(super) fn shared() -> Components {
             header(
                 "Last-Event-ID",
                 "The id of the last event that you have; the stream goes on after it.",
-                Object::builder().schema_type(Type::String).max_length(Some(200)),
+                Object::builder().schema_type(Type::String).max_length(Some(limits::STREAM_ID_BYTES)),
             ),
         );
     for (name, response) in answers::shared() {

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::RawPathParams;
 use axum::extract::rejection::RawPathParamsRejection;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -57,9 +57,10 @@ pub(super) fn path(
     Ok(checked)
 }
 
-/// The query's parameters: declared, each once, and of the declared kind. Every fault is told.
+/// The query's parameters: declared, each once or for several values several times, and of the
+/// declared kind. Every fault is told.
 pub(super) fn query(operation: &Operation, query: Option<&str>) -> Result<Vec<(String, String)>, Problem> {
-    let mut pairs = Vec::new();
+    let mut pairs: Vec<(String, String)> = Vec::new();
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
     let mut fault = |path: &str, code: &str, message: String| {
@@ -82,6 +83,15 @@ pub(super) fn query(operation: &Operation, query: Option<&str>) -> Result<Vec<(S
             continue;
         };
         if !seen.insert(name.clone()) {
+            // Several values, as most generated clients send them: the parameter once for each.
+            if parameter.is_list()
+                && parameter.fault(&value).is_none()
+                && let Some((_, values)) = pairs.iter_mut().find(|(before, _)| *before == name)
+            {
+                values.push(',');
+                values.push_str(&value);
+                continue;
+            }
             fault(&name, "DUPLICATE_PARAMETER", "it is given more than once".to_owned());
             continue;
         }
@@ -102,6 +112,21 @@ pub(super) fn query(operation: &Operation, query: Option<&str>) -> Result<Vec<(S
     }
     faults.truncate(limits::QUERY_PAIRS);
     Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", "the query is not valid").with_errors(faults))
+}
+
+/// `Last-Event-ID`: a longer one than any that was given is not looked at.
+pub(super) fn last_event_id(operation: &Operation, headers: &HeaderMap) -> Result<(), Problem> {
+    let long = |id: &HeaderValue| id.len() > limits::STREAM_ID_BYTES;
+    if !operation.has_events() || !headers.get_all("last-event-id").iter().any(long) {
+        return Ok(());
+    }
+    let fault = FieldError {
+        path: "Last-Event-ID".to_owned(),
+        code: "TOO_LONG".to_owned(),
+        message: format!("it has {} bytes at most", limits::STREAM_ID_BYTES),
+    };
+    let detail = "Last-Event-ID is none that was given";
+    Err(Problem::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER", detail).with_errors(vec![fault]))
 }
 
 fn unknown(operation: &Operation, _name: &str) -> String {
@@ -145,6 +170,13 @@ pub(super) async fn body(
     };
     if let Some(members) = members {
         only(&value, &members)?;
+    }
+    if let Some(input) = operation.input.as_ref().filter(|input| input.typed) {
+        let faults = input.shape.too_long(&value);
+        if !faults.is_empty() {
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "the input is not valid")
+                .with_errors(faults));
+        }
     }
     Ok((bytes, value, memory))
 }

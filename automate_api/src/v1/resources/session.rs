@@ -8,9 +8,9 @@ use std::sync::Arc;
 use automate_governance::identity::{Credentials, Identity, LogIn, LoggedIn, NewSession, Password, check_same_origin};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
+use crate::Problem;
 use crate::v1::base::{Access, Action, BaseApiView, Call, Mixins, Operation, Reply};
 use crate::v1::identity::client_of;
-use crate::{FieldError, Problem};
 use shapes::{CodeBody, LogInBody, PasswordChange, SecondFactor, SessionInfo, TenantChoice, TotpCode, TotpSecret};
 
 /// The session of whoever asks.
@@ -88,7 +88,7 @@ impl BaseApiView for Session {
             own(Operation::post("/session/totp", Action::custom("begin_totp")))
                 .summary("Begins to set up a second factor")
                 .description("It counts once a code of it was given to `/session/totp/confirm`.")
-                .answers::<TotpSecret>(StatusCode::OK, "The secret, shown once.")
+                .answers::<TotpSecret>(StatusCode::OK, "The secret and the recovery codes, shown once.")
                 .may_fail_with(StatusCode::CONFLICT)
                 .handler(own::begin_totp),
             renewed(Operation::post("/session/totp/confirm", Action::custom("confirm_totp")), "It is asked for now.")
@@ -138,15 +138,6 @@ async fn log_in(call: Call) -> Result<Reply, Problem> {
 
 async fn log_in_code(call: Call) -> Result<Reply, Problem> {
     let body: CodeBody = call.read()?;
-    if body.code.chars().count() > shapes::CODE_CHARS {
-        let fault = FieldError {
-            path: "/code".to_owned(),
-            code: "TOO_LONG".to_owned(),
-            message: format!("a code has {} characters at most", shapes::CODE_CHARS),
-        };
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "the input is not valid")
-            .with_errors(vec![fault]));
-    }
     let identity = call.api.service::<Identity>()?;
     check_same_origin(&call.headers, identity.settings())?;
     let done = identity.log_in_code(&body.ticket, &body.code, &client_of(&call), Some(&call.headers)).await?;

@@ -7,9 +7,9 @@ use super::Graph;
 use crate::limits;
 
 /// The width of a node, in pixels.
-pub(super) const NODE_WIDTH: f64 = 200.0;
+pub const NODE_WIDTH: f64 = 200.0;
 /// The height of a node, in pixels.
-pub(super) const NODE_HEIGHT: f64 = 52.0;
+pub const NODE_HEIGHT: f64 = 52.0;
 const GAP_X: f64 = 32.0;
 const GAP_Y: f64 = 44.0;
 const BEND_WIDTH: f64 = 16.0;

@@ -109,8 +109,9 @@ fn draw_node(node: &Node, at: Point, out: &mut String) {
     out.push_str("</g>\n");
 }
 
-/// A line through all points that leaves and arrives straight down.
-fn curve(points: &[Point]) -> String {
+/// A line through all points that leaves and arrives straight down, as the `d` of an SVG path.
+#[must_use]
+pub fn curve(points: &[Point]) -> String {
     let mut path = String::new();
     let mut last: Option<Point> = None;
     for point in points {

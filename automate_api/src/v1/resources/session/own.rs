@@ -87,7 +87,8 @@ pub(super) async fn begin_totp(call: Call) -> Result<Reply, Problem> {
     let identity = call.api.service::<Identity>()?;
     let session = session(&call, &identity).await?;
     let setup = identity.totp_begin(call.writer(), session.user).await?;
-    let body = TotpSecret { secret: setup.secret.to_string(), url: setup.url.to_string() };
+    let recovery_codes = setup.recovery_codes.iter().map(|code| code.to_string()).collect();
+    let body = TotpSecret { secret: setup.secret.to_string(), url: setup.url.to_string(), recovery_codes };
     Ok(Reply::ok(body)?.confidential())
 }
 

@@ -1,0 +1,3 @@
+//! The admin, page by page, on a real server.
+
+mod doors;
