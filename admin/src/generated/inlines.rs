@@ -158,7 +158,11 @@ impl<'s> Block<'s> {
                 }
                 fields
             });
-            let id = stored.and_then(|row| row.id(model)).map(|id| id.to_string()).unwrap_or_default();
+            let id = stored
+                .filter(|_| model.keys.len() == 1)
+                .and_then(|row| row.id(model))
+                .map(|id| id.to_string())
+                .unwrap_or_default();
             InlineRow {
                 version: stored.and_then(|row| row.version).map(|version| version.to_string()).unwrap_or_default(),
                 url: if id.is_empty() { String::new() } else { url(&id).unwrap_or_default() },

@@ -6,7 +6,7 @@ use askama::Template;
 use automate_store::resource::{ResourceError, Row, exact_id};
 use axum::extract::Path;
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::fields::{Plan, ROW_VERSION};
 use super::form::{Page, allowed, note_forged, title};
@@ -77,9 +77,8 @@ async fn store(cx: &Cx, admin: &dyn AnyAdmin, row: Option<&Row>, posted: Fields)
         // Of a form that was in conflict, only what somebody said is to be theirs.
         fields.retain(|name, _| posted.all(conflict::MINE).any(|mine| mine == name));
     }
-    // What a picture of the row had already is not sent again: it may have become somebody else's.
-    let unchanged = |name: &String, value: &Value| row.is_some() && stored.get(name) == Some(value);
-    fields.retain(|name, value| !unchanged(name, value) || spec.model.column(name).is_some_and(|c| !c.stored));
+    // What the row has already is not sent again: it may have become somebody else's meanwhile.
+    fields.retain(|name, value| row.is_none() || stored.get(name) != Some(value));
     if errors.is_empty() {
         admin.clean(cx, row, &mut fields, &mut errors).await?;
     }

@@ -50,6 +50,8 @@ impl Slot {
             if !chosen.iter().all(|word| known(word)) {
                 return Err("has something that is not one of the choices".to_owned());
             }
+            let mut chosen = chosen;
+            chosen.sort_unstable();
             return Ok(Some(Value::Array(chosen.into_iter().map(|word| Value::String(word.to_owned())).collect())));
         }
         if column.kind == ColumnKind::Boolean && !column.nullable {
