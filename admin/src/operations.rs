@@ -1,8 +1,12 @@
 //! The pages on which runs are operated.
 
-#[expect(dead_code, reason = "pages that draw it follow")]
+mod editor;
 pub(crate) mod graph;
 mod overview;
+mod test_run;
+mod versions;
+mod workflow;
+mod workflows;
 
 use axum::Router;
 use axum::routing::get;
@@ -11,5 +15,5 @@ use crate::state::AdminState;
 
 /// The routes of these pages.
 pub(crate) fn routes() -> Router<AdminState> {
-    Router::new().route("/admin/", get(overview::show))
+    Router::new().route("/admin/", get(overview::show)).merge(workflows::routes())
 }
