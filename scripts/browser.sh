@@ -5,6 +5,7 @@
 #   scripts/browser.sh                 every suite, against target/debug/automate (or AUTOMATE_BIN)
 #   scripts/browser.sh SUITE…          only these: gallery crawl journey security conflict
 #   scripts/browser.sh install         only installs
+#   scripts/browser.sh screenshots     the newcomer's path once more, its pictures into docs/admin/
 #
 # AUTOMATE_BIN            the program under test (default: target/debug/automate, built where it is not there)
 # TEST_DATABASE_URL       a PostgreSQL to run on; the suites make databases of their own in it (default: SQLite)
@@ -26,7 +27,6 @@ fail() {
 packages=
 browser=${AUTOMATE_BROWSER:-$(command -v chromium || command -v chromium-browser || true)}
 [ -n "$browser" ] || packages="$packages chromium"
-command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 || packages="$packages nodejs npm"
 command -v python3 >/dev/null 2>&1 || packages="$packages python3"
 command -v curl >/dev/null 2>&1 || packages="$packages curl"
 if [ -n "$packages" ]; then
@@ -35,6 +35,14 @@ if [ -n "$packages" ]; then
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
     browser=${AUTOMATE_BROWSER:-$(command -v chromium)}
+fi
+
+# The Node.js of the other tests, where the one in PATH is missing or too old for playwright-core.
+major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
+if [ "${major:-0}" -lt 20 ] || ! command -v npm >/dev/null 2>&1; then
+    "$root/scripts/identity-provider.sh" install
+    PATH=$(dirname "$("$root/scripts/identity-provider.sh" node)"):$PATH
+    export PATH
 fi
 
 if [ ! -f "$base/complete" ]; then
@@ -55,6 +63,11 @@ fi
 
 [ "${1:-}" != install ] || exit 0
 suites=${*:-gallery crawl journey security conflict}
+more=
+if [ "$suites" = screenshots ]; then
+    suites=journey
+    more=--screenshots
+fi
 
 bin=${AUTOMATE_BIN:-${CARGO_TARGET_DIR:-$root/target}/debug/automate}
 if [ "$suites" != gallery ] && [ ! -x "$bin" ]; then
@@ -67,6 +80,6 @@ export AUTOMATE_BROWSER_SHOTS="${AUTOMATE_BROWSER_SHOTS:-${base%/*}/screenshots}
 status=0
 for suite in $suites; do
     [ -f "$source/$suite.mjs" ] || fail "there is no suite $suite"
-    node "$source/$suite.mjs" || status=1
+    node "$source/$suite.mjs" $more || status=1
 done
 exit $status

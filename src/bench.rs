@@ -12,6 +12,7 @@ mod limit;
 mod listing;
 pub(crate) mod load;
 mod noop;
+mod pages;
 mod queue;
 mod report;
 mod rows;
@@ -96,6 +97,8 @@ pub(crate) enum Scenario {
     E,
     /// The list of executions over REST, over old executions
     L,
+    /// The pages of the admin, over old executions
+    P,
 }
 
 /// A count over a time; 0 over none.
@@ -163,6 +166,13 @@ async fn measure(scratch: &Scratch, plan: &Plan) -> Result<Report, BenchError> {
                     report.old_executions = growth::fill(server.database(), plan.scale).await?;
                 }
                 report.listing = Some(listing::run(&server, plan.time).await?);
+            }
+            Scenario::P => {
+                crate::cli::output::note(&format!("(p) pages of the admin over {} executions …", plan.scale));
+                if report.old_executions == 0 {
+                    report.old_executions = growth::fill(server.database(), plan.scale).await?;
+                }
+                report.pages = pages::run(&server, &mut report.problems).await?;
             }
             Scenario::C => {}
         }

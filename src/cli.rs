@@ -14,6 +14,7 @@ mod migrate;
 mod openapi;
 mod outbox;
 pub(crate) mod output;
+mod record;
 mod run;
 mod secrets;
 mod serve;

@@ -28,6 +28,7 @@ pub mod site;
 pub mod spec;
 mod state;
 mod system;
+pub mod views;
 
 pub use action::{Action, ActionOutcome, Selection};
 pub use check::{CheckError, CheckErrors};
@@ -35,6 +36,7 @@ pub use column::{Cell, ListColumn};
 pub use error::AdminError;
 pub use filter::ListFilter;
 pub use form::{FieldErrors, Fieldset, Widget};
+pub use generated::{delete_row, save_row};
 pub use http::Cx;
 pub use inline::{InlineBaseAdmin, StackedInlineBaseAdmin};
 pub use layers::{

@@ -15,6 +15,7 @@ use automate_governance::secrets::{DatabaseBackend, SecretChain};
 use automate_store::audit::AuditLog;
 use automate_store::db::Database;
 use automate_store::resource::Resources;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::site::AdminSite;
@@ -74,6 +75,8 @@ pub struct AdminState {
 struct Inner {
     parts: AdminParts,
     site: AdminSite,
+    /// Rung where a run waits for a process.
+    runs_waiting: Notify,
 }
 
 impl fmt::Debug for AdminState {
@@ -84,7 +87,11 @@ impl fmt::Debug for AdminState {
 
 impl AdminState {
     pub(crate) fn new(parts: AdminParts, site: AdminSite) -> Self {
-        Self { inner: Arc::new(Inner { parts, site }) }
+        Self { inner: Arc::new(Inner { parts, site, runs_waiting: Notify::new() }) }
+    }
+
+    pub(crate) fn runs_waiting(&self) -> &Notify {
+        &self.inner.runs_waiting
     }
 
     /// What it is made of.

@@ -277,6 +277,29 @@ pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
 pub const COUNTED_ITEMS: u64 = 100_000;
 /// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
 pub const COUNTED_EXECUTIONS: u64 = 20_000;
+/// Executions that one search looks at, where no index answers it; looking on is another search.
+pub const SEARCHED_EXECUTIONS: u64 = 20_000;
+/// What a number on a page is counted to; further it says "and more".
+pub const COUNTED_SHOWN: u64 = 10_000;
+/// Executions of one minute that the overview counts.
+pub const COUNTED_PER_MINUTE: u64 = 2_000;
+/// Executions of one minute of which the overview looks how long they took.
+pub const TIMED_PER_MINUTE: u64 = 40;
+/// Failed executions, the newest ones, that the overview groups by their error.
+pub const GROUPED_FAILURES: u64 = 500;
+/// Dead letters that are read to be grouped by what failed, the newest of them.
+pub const DEAD_LETTERS_GROUPED: u64 = 5_000;
+/// Characters of an item's error that lists and groups are made of.
+pub const OUTBOX_ERROR_SHOWN_CHARS: usize = 500;
+/// Requests that one look into the inbox goes through, the newest first; older ones are on the pages
+/// behind.
+pub const INBOX_LOOKED_AT: u64 = 20_000;
+/// Executions of one event that are shown with it.
+pub const EVENT_EXECUTIONS: u64 = 50;
+/// Live workflows that are looked through for what names a secret or a connection.
+pub const REFERRING_WORKFLOWS: usize = 50;
+/// Rows that pages of the admin count; where there are more they say so.
+pub const ADMIN_COUNTED: u64 = 10_000;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 
@@ -369,6 +392,8 @@ pub const LOGIN_MEMORY: Duration = Duration::from_secs(24 * 3600);
 pub const LOGIN_FLOW: Duration = Duration::from_secs(600);
 /// Log-ins that are under way at once; beyond it the oldest are dropped.
 pub const LOGIN_FLOWS: u64 = 10_000;
+/// Recovery codes that are made with a second factor.
+pub const RECOVERY_CODES: usize = 10;
 /// How long a set-up link is good for.
 pub const SETUP_LINK: Duration = Duration::from_secs(24 * 3600);
 /// How long it may take until a process notices that a session, a token or a permission is gone.
@@ -455,3 +480,42 @@ pub const STREAM_ID_BYTES: usize = 8 * 1024;
 pub const STREAM_STEPS: usize = 100_000;
 /// Days that history is kept, at most: a century.
 pub const RETENTION_DAYS: u32 = 36_500;
+
+/// Views of one list that somebody keeps.
+pub const SAVED_VIEWS_PER_PAGE: usize = 50;
+/// Views of one list that are shown to somebody: their own, and those that are shared.
+pub const SAVED_VIEWS_SHOWN: usize = 200;
+/// Characters of the name of a saved view.
+pub const SAVED_VIEW_NAME_CHARS: usize = 100;
+/// Characters of what a saved view's address has behind the `?`.
+pub const SAVED_VIEW_QUERY_CHARS: usize = 2_000;
+/// Characters of the name of a list.
+pub const SAVED_VIEW_PAGE_CHARS: usize = 100;
+/// Rows of a list of the admin that are counted; more are "10k+".
+pub const LISTED_ROWS: u64 = 10_000;
+/// How long the rows of a list are counted; their number is left out beyond it.
+pub const COUNT_TIME: Duration = Duration::from_secs(2);
+/// How long a list of the admin may take to be read; beyond it the page says so.
+pub const LIST_TIME: Duration = Duration::from_secs(5);
+/// Rows that one run over many rows has.
+pub const ADMIN_RUN_ROWS: u64 = 10_000;
+/// Rows of a run that are worked on while its page is waited for; longer ones go on behind it.
+pub const ADMIN_RUN_AT_ONCE: u64 = 200;
+/// Rows of a run that are worked on together.
+pub const ADMIN_RUN_BATCH: usize = 50;
+/// Runs that a process works on at once, besides those whose pages are waited for.
+pub const ADMIN_RUNS_AT_ONCE: usize = 2;
+/// How long a run belongs to the process that works on it, without a sign of it.
+pub const ADMIN_RUN_LEASE: Duration = Duration::from_secs(60);
+/// How often a process looks for runs that nobody works on.
+pub const ADMIN_RUN_LOOK: Duration = Duration::from_secs(5);
+/// How long a selection waits to be confirmed.
+pub const ADMIN_RUN_DRAFT: Duration = Duration::from_secs(24 * 3600);
+/// Selections that wait to be confirmed, of one person; the oldest are dropped beyond it.
+pub const ADMIN_RUN_DRAFTS: i64 = 20;
+/// Rows of a run that its page names, of those that were not done.
+pub const ADMIN_RUN_FAILED_SHOWN: u64 = 500;
+/// Characters of why something was not done with a row.
+pub const ADMIN_RUN_MESSAGE_CHARS: usize = 500;
+/// Answers of a picker.
+pub const PICKER_ROWS: u64 = 20;

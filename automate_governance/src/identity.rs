@@ -20,6 +20,7 @@ mod login;
 pub mod oidc;
 mod password;
 mod random;
+mod recovery;
 mod request;
 mod scope;
 mod seal;

@@ -5,4 +5,5 @@ pub mod events;
 pub mod executions;
 pub mod operations;
 pub mod outbox;
+pub mod views;
 pub mod workflows;

@@ -6,6 +6,7 @@
 //!
 //! Names of migrations are written by hand and never change, because they are stored.
 
+mod admin;
 mod audit;
 mod dialect;
 mod executions;
@@ -15,6 +16,7 @@ mod outbox;
 mod partitions;
 mod people;
 mod policy;
+mod recovery;
 mod secrets;
 mod workflows;
 

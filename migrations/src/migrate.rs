@@ -7,8 +7,8 @@ use sea_orm::{
 use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTrait};
 
 use crate::{
-    audit::Audit, executions::Executions, operating::Operating, outbox::Outbox, people::People, policy::Policy,
-    secrets::Secrets, workflows::Workflows,
+    admin::Admin, audit::Audit, executions::Executions, operating::Operating, outbox::Outbox, people::People,
+    policy::Policy, recovery::Recovery, secrets::Secrets, workflows::Workflows,
 };
 
 /// The list of migrations, oldest first.
@@ -32,6 +32,8 @@ impl MigratorTrait for Migrator {
             Box::new(Audit),
             Box::new(Policy),
             Box::new(Operating),
+            Box::new(Recovery),
+            Box::new(Admin),
         ]
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::flow::FlowResult;
 use super::listing::ListingResult;
+use super::pages::PageResult;
 use super::queue::QueueResult;
 use crate::cli::output::{bytes, table};
 
@@ -26,7 +27,9 @@ pub(crate) struct Report {
     pub(crate) after_growth: Option<FlowResult>,
     /// Scenario (l).
     pub(crate) listing: Option<ListingResult>,
-    /// The old executions of scenarios (e) and (l).
+    /// Scenario (p).
+    pub(crate) pages: Vec<PageResult>,
+    /// The old executions of scenarios (e), (l) and (p).
     pub(crate) old_executions: u64,
     /// Transactions per second on the database while nothing is to do; PostgreSQL only.
     pub(crate) idle_queries_per_second: Option<f64>,
@@ -84,6 +87,16 @@ impl Report {
                 listing.resident_after.map_or_else(|| "?".into(), bytes),
                 table(&["LIST", "P50 MS", "P95 MS", "P99 MS", "REQUESTS/S"], &rows)
             ));
+        }
+        if !self.pages.is_empty() {
+            let ms = |value: f64| format!("{value:.1}");
+            let row = |page: &PageResult| {
+                let l = page.latency;
+                vec![page.name.clone(), ms(l.p50_ms), ms(l.p95_ms), ms(l.max_ms), bytes(page.bytes as u64)]
+            };
+            let rows: Vec<Vec<String>> = self.pages.iter().map(row).collect();
+            let table = table(&["PAGE", "P50 MS", "P95 MS", "MAX MS", "HTML"], &rows);
+            parts.push(format!("(p) pages of the admin over {} executions\n{table}", self.old_executions));
         }
         let shown = |count: Option<u64>| count.map_or_else(|| "not known".to_owned(), bytes);
         parts.push(format!(

@@ -13,7 +13,8 @@ use crate::bench::{self, BenchError, Plan, Scenario};
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// The scenarios, separated by commas: a (3 steps by webhook), b (5 steps with a checkpoint each),
-    /// c (the queue), e (a again over old executions), l (50 clients on the list of executions)
+    /// c (the queue), e (a again over old executions), l (50 clients on the list of executions), p (pages
+    /// of the admin over old executions)
     #[arg(long, value_delimiter = ',', default_value = "a,b,c", value_name = "LIST")]
     scenario: Vec<Scenario>,
     /// How many seconds each load lasts
@@ -29,7 +30,7 @@ pub(crate) struct BenchArgs {
     /// database.url]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// Old executions of scenarios e and l
+    /// Old executions of scenarios e, l and p
     #[arg(long, default_value_t = 1_000_000, value_name = "N")]
     scale: u64,
     /// Items of scenario c

@@ -11,6 +11,7 @@ use automate_core::store::{CancelOutcome, ExecutionQuery, ExecutionRecord, Json,
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::record::{entry, on_record};
 use super::timeline::Story;
 use super::{CliError, Context, JsonFlag, TENANT, output, run as running, shape};
 use crate::app::{Parts, Role};
@@ -125,7 +126,8 @@ async fn perform(parts: &Parts, command: ExecutionsCommand) -> Result<(), CliErr
         ExecutionsCommand::Show(args) => show(parts, &args).await,
         ExecutionsCommand::Cancel(args) => cancel(parts, &args).await,
         ExecutionsCommand::Retry(args) => {
-            parts.engine.retry(TENANT, args.id).await?;
+            let asked = entry("execution.retry").about("execution", args.id);
+            on_record(parts, asked, parts.engine.retry(TENANT, args.id)).await?;
             told(parts, args.id, args.json, "back in the queue; a worker goes on with its failed steps").await
         }
         ExecutionsCommand::Replay(args) => replay::run(parts, args).await,
@@ -205,7 +207,8 @@ async fn show(parts: &Parts, args: &ShowArgs) -> Result<(), CliError> {
 }
 
 async fn cancel(parts: &Parts, args: &OneArgs) -> Result<(), CliError> {
-    let text = match parts.engine.cancel(TENANT, args.id).await? {
+    let asked = entry("execution.cancel").about("execution", args.id);
+    let text = match on_record(parts, asked, parts.engine.cancel(TENANT, args.id)).await? {
         CancelOutcome::Cancelled => "cancelled",
         CancelOutcome::Requested => "asked to stop: no new step starts, running actions are told",
         CancelOutcome::AlreadyEnded(status) => {
@@ -216,15 +219,17 @@ async fn cancel(parts: &Parts, args: &OneArgs) -> Result<(), CliError> {
 }
 
 async fn resolve(parts: &Parts, args: ResolveArgs) -> Result<(), CliError> {
-    let resolution = match args.completed.as_deref() {
+    let (outcome, resolution) = match args.completed.as_deref() {
         Some(text) => match running::input(text)? {
-            Value::Null => Resolution::Completed(None),
-            output => Resolution::Completed(Some(Json::from(output.to_string()))),
+            Value::Null => ("completed", Resolution::Completed(None)),
+            output => ("completed", Resolution::Completed(Some(Json::from(output.to_string())))),
         },
-        None if args.repeat => Resolution::Repeat,
-        None => Resolution::Failed,
+        None if args.repeat => ("repeat", Resolution::Repeat),
+        None => ("failed", Resolution::Failed),
     };
-    parts.engine.resolve(TENANT, args.id, &args.step, resolution).await?;
+    let asked = entry("execution.resolve").about("execution", args.id);
+    let asked = asked.with(json!({ "step": args.step, "outcome": outcome }));
+    on_record(parts, asked, parts.engine.resolve(TENANT, args.id, &args.step, resolution)).await?;
     told(parts, args.id, args.json, "decided; the execution is back in the queue").await
 }
 

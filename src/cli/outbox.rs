@@ -1,13 +1,17 @@
 //! `automate outbox`.
 
+use std::future::Future;
+
 use automate_core::ids::OutboxId;
 use automate_core::outbox::{OutboxFilter, OutboxStats, ReapRequest};
 use automate_core::status::OutboxStatus;
+use automate_core::store::StoreError;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::record::{entry, on_record};
 use super::{CliError, Context, JsonFlag, output};
-use crate::app::Role;
+use crate::app::{Parts, Role};
 
 /// Subcommands of `outbox`.
 #[derive(Debug, Subcommand)]
@@ -104,16 +108,16 @@ pub(crate) async fn run(context: Context, command: OutboxCommand) -> Result<(), 
             if flag.json { output::json(&stats)? } else { output::line(told(&stats)) }
         }
         OutboxCommand::Reap(args) => {
-            let report = store
-                .reap_stale(&ReapRequest {
-                    stale_threshold: std::time::Duration::from_secs(args.stale_threshold),
-                    max_batch: args.max_batch,
-                    retry_delay: std::time::Duration::ZERO,
-                    max_lost_leases: automate_core::limits::LOST_LEASES,
-                    max_lost_in_company: automate_core::limits::LOST_LEASES_IN_COMPANY,
-                    dry_run: args.dry_run,
-                })
-                .await?;
+            let request = ReapRequest {
+                stale_threshold: std::time::Duration::from_secs(args.stale_threshold),
+                max_batch: args.max_batch,
+                retry_delay: std::time::Duration::ZERO,
+                max_lost_leases: automate_core::limits::LOST_LEASES,
+                max_lost_in_company: automate_core::limits::LOST_LEASES_IN_COMPANY,
+                dry_run: args.dry_run,
+            };
+            let facts = json!({ "stale_threshold": args.stale_threshold, "max_batch": args.max_batch });
+            let report = changing(&parts, "outbox.reap", facts, args.dry_run, store.reap_stale(&request)).await?;
             if args.json.json {
                 output::json(&report)?;
             } else {
@@ -133,14 +137,18 @@ pub(crate) async fn run(context: Context, command: OutboxCommand) -> Result<(), 
                 before: None,
                 limit: 0,
             };
-            let count = store.requeue(&filter, args.dry_run).await?;
+            let asked = facts(&filter);
+            let deed = store.requeue(&filter, args.dry_run);
+            let count = changing(&parts, "outbox.requeue", asked, args.dry_run, deed).await?;
             counted("requeued", count, args.dry_run, args.json)?;
         }
         OutboxCommand::Purge(args) => {
             let before =
                 args.older_than.map(|hours| automate_core::clock::now() - chrono::TimeDelta::hours(i64::from(hours)));
             let filter = OutboxFilter { ids: args.ids, status: None, kind: args.kind, before, limit: 0 };
-            let count = store.purge(&filter, args.dry_run).await?;
+            let asked = facts(&filter);
+            let deed = store.purge(&filter, args.dry_run);
+            let count = changing(&parts, "outbox.purge", asked, args.dry_run, deed).await?;
             counted("purged", count, args.dry_run, args.json)?;
         }
         OutboxCommand::List(args) => {
@@ -178,6 +186,25 @@ pub(crate) async fn run(context: Context, command: OutboxCommand) -> Result<(), 
     }
     store.close().await;
     Ok(())
+}
+
+/// Does something to the queue, on record; what only reports is no change.
+async fn changing<T>(
+    parts: &Parts,
+    action: &str,
+    facts: Value,
+    dry_run: bool,
+    deed: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    if dry_run {
+        return deed.await;
+    }
+    on_record(parts, entry(action).about("outbox_item", "").with(facts), deed).await
+}
+
+/// Which items are meant, as the log has it.
+fn facts(filter: &OutboxFilter) -> Value {
+    json!({ "ids": filter.ids, "status": filter.status, "kind": filter.kind, "before": filter.before })
 }
 
 fn would(dry_run: bool) -> &'static str {

@@ -8,9 +8,10 @@ use automate_core::ids::ExecutionId;
 use automate_core::runtime::StartRequest;
 use automate_core::status::ExecutionStatus;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::record::{entry, on_record};
 use super::timeline::Story;
 use super::{CliError, Context, TENANT, output, shape};
 use crate::app::{Parts, Role};
@@ -93,6 +94,7 @@ pub(crate) async fn run(context: Context, args: RunArgs) -> Result<(), CliError>
     let input = args.input.as_deref().map(input).transpose()?;
     let role = if args.then.here() { Role::Worker } else { Role::Tool };
     let parts = context.open(role).await?;
+    let asked = entry("workflow.run").about("workflow", &args.workflow).with(json!({ "version": args.version }));
     let request = StartRequest {
         tenant_id: TENANT,
         workflow: args.workflow,
@@ -104,7 +106,7 @@ pub(crate) async fn run(context: Context, args: RunArgs) -> Result<(), CliError>
     };
     // The worker begins before the start, so that nothing that it starts is left without one.
     let worker = Worker::begin(&parts, args.then.here());
-    let result = match parts.engine.start(request).await {
+    let result = match on_record(&parts, asked, parts.engine.start(request)).await {
         Ok(id) => after_start(&parts, id, args.then).await,
         Err(error) => Err(error.into()),
     };

@@ -3,12 +3,15 @@
 use std::io::{IsTerminal, Read};
 
 use automate_core::secrets::SecretValue;
+use automate_governance::secrets::{Rewrapped, SecretWrite};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::record::{entry, on_record};
+use super::users::operator;
 use super::{CliError, Context, JsonFlag, TENANT, output};
-use crate::app::Role;
+use crate::app::{Parts, Role};
 
 /// Bytes of a value, at most.
 const VALUE_BYTES: u64 = 64 * 1024;
@@ -96,26 +99,32 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
     match command {
         SecretsCommand::Set(args) => {
             if let Some(value) = given {
-                let version = stored.set(TENANT, &args.key, &value).await?;
+                let version = write(&parts, &args.key, &value, SecretWrite::Set).await?;
                 told(&args.key, version, args.json)?;
             }
         }
         SecretsCommand::Rotate(RotateArgs { key: Some(key), json, .. }) => {
             if let Some(value) = given {
-                let version = stored.rotate(TENANT, &key, &value).await?;
+                let version = write(&parts, &key, &value, SecretWrite::Rotate).await?;
                 told(&key, version, json)?;
             }
         }
         SecretsCommand::Rotate(args) => {
-            let report = stored.rotate_master_key().await?;
-            let factors = parts.identity.reseal_factors().await?;
+            let asked = entry("secret.rotate_master_key").about("master_key", "");
+            let (report, factors, chains) = on_record(&parts, asked.clone(), rotate_master_key(&parts)).await?;
+            let done = json!({ "versions": report.rewrapped, "second_factors": factors, "audit_logs": chains });
+            parts.audit.record(vec![asked.with(done)]).await?;
             if args.json.json {
                 let mut shown =
                     serde_json::to_value(&report).map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
                 shown["second_factors"] = json!(factors);
+                shown["audit_logs"] = json!(chains);
                 output::json(&shown)?;
             } else {
-                output::line(format!("{} versions wrapped anew, and {factors} second factors", report.rewrapped));
+                output::line(format!(
+                    "{} versions wrapped anew, and {factors} second factors; {chains} ends of audit logs signed anew",
+                    report.rewrapped
+                ));
             }
             if !report.corrupt.is_empty() || !report.missing_keys.is_empty() {
                 let missing: Vec<&str> = report.missing_keys.keys().map(String::as_str).collect();
@@ -140,7 +149,8 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
             }
         }
         SecretsCommand::Delete(args) => {
-            if !stored.delete(TENANT, &args.key).await? {
+            let (database, audit) = (&parts.database, &parts.audit);
+            if !stored.delete_on_record(database, audit, &operator(), TENANT, &args.key).await? {
                 return Err(CliError::failed(format!("there is no stored secret `{}`", args.key))
                     .hint("`automate secrets list` shows the keys; those of the environment are not stored here"));
             }
@@ -153,6 +163,19 @@ pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<(),
     }
     parts.close().await;
     Ok(())
+}
+
+/// Puts the current master key in the place of earlier ones: what it wraps, and what it signs.
+async fn rotate_master_key(parts: &Parts) -> Result<(Rewrapped, u64, u64), CliError> {
+    let report = parts.stored_secrets.rotate_master_key().await?;
+    let factors = parts.identity.reseal_factors().await?;
+    Ok((report, factors, parts.audit.resign().await?))
+}
+
+/// Stores a value, on record.
+async fn write(parts: &Parts, key: &str, value: &SecretValue, deed: SecretWrite) -> Result<i32, CliError> {
+    let (stored, database, audit) = (&parts.stored_secrets, &parts.database, &parts.audit);
+    Ok(stored.write_on_record(database, audit, &operator(), TENANT, key, value, deed).await?)
 }
 
 fn told(key: &str, version: i32, flag: JsonFlag) -> Result<(), CliError> {

@@ -12,6 +12,7 @@ use automate_core::store::VersionRecord;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::record::{entry, on_record};
 use super::{CliError, Context, JsonFlag, TENANT, output};
 use crate::app::{Parts, Role};
 
@@ -197,7 +198,9 @@ async fn export(parts: &Parts, args: ExportArgs) -> Result<(), CliError> {
 
 async fn publish(parts: &Parts, args: &PublishArgs) -> Result<(), CliError> {
     let source = draft(parts, &args.workflow).await?;
-    let published = parts.engine.publish(TENANT, &source, &args.note.author(), &args.note.note).await?;
+    let (author, note) = (args.note.author(), &args.note.note);
+    let asked = entry("workflow.publish").about("workflow", &args.workflow).with(json!({ "note": note }));
+    let published = on_record(parts, asked, parts.engine.publish(TENANT, &source, &author, note)).await?;
     told(&args.workflow, &published, args.json)
 }
 
@@ -212,7 +215,9 @@ async fn rollback(parts: &Parts, args: &RollbackArgs) -> Result<(), CliError> {
         "" => format!("rollback to version {number}"),
         note => note.to_owned(),
     };
-    let published = parts.engine.rollback(TENANT, slug, number, &args.note.author(), &note).await?;
+    let author = args.note.author();
+    let asked = entry("workflow.rollback").about("workflow", slug).with(json!({ "to": number, "note": note }));
+    let published = on_record(parts, asked, parts.engine.rollback(TENANT, slug, number, &author, &note)).await?;
     told(slug, &published, args.json)
 }
 

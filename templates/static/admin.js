@@ -657,9 +657,12 @@ function setUp(root) {
 }
 setUp(document);
 new MutationObserver((changes) => {
-  for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) setUp(node);
-  for (const change of changes) if (change.type === 'attributes') setUp(change.target);
-}).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['datetime'] });
+  for (const change of changes) {
+    for (const node of change.addedNodes) if (node.nodeType === 1) setUp(node);
+    const time = change.target.nodeType === 1 ? change.target : change.target.parentElement;
+    if (time?.matches('time[data-relative]')) tell(time);
+  }
+}).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ['datetime'] });
 const stream = $('[data-live]');
 if (stream) live(stream);
 $('[data-focus]')?.focus();

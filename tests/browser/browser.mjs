@@ -1,10 +1,17 @@
 // A real Chromium, what every page is held to, and how results are told. No test framework.
-import { readFileSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const modules = process.env.AUTOMATE_BROWSER_MODULES;
-if (!modules) throw new Error('AUTOMATE_BROWSER_MODULES is not set: run scripts/browser.sh, which installs the packages');
+/** Where scripts/browser.sh put the packages; it says so, and there is only one place by default. */
+function installed() {
+  const base = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'automate-browser-tests');
+  const found = existsSync(base) ? readdirSync(base).map((name) => join(base, name, 'node_modules')).filter((path) => existsSync(path)) : [];
+  if (!found.length) throw new Error('the packages are not there: run scripts/browser.sh install');
+  return found[0];
+}
+const modules = process.env.AUTOMATE_BROWSER_MODULES ?? installed();
 const { chromium } = await import(pathToFileURL(join(modules, 'playwright-core/index.mjs')));
 const axeSource = readFileSync(join(modules, 'axe-core/axe.min.js'), 'utf8');
 

@@ -2,4 +2,5 @@
 
 mod appending;
 mod bed;
+mod commands;
 mod tampering;

@@ -3,6 +3,7 @@
 //! looked for in everything that was stored, logged and answered.
 
 mod forms;
+mod memory;
 mod upstream;
 
 use std::io::Write;
@@ -92,10 +93,16 @@ struct Site {
     tokens: Vec<Canary>,
     signing: Vec<Canary>,
     json_logs: bool,
+    /// Files with secrets, which are not the installation's.
+    mounted: tempfile::TempDir,
 }
 
-/// The two that come from the environment instead of the database.
-const FROM_ENVIRONMENT: [&str; 2] = ["BODY_TOKEN", "SLACK_SIGNING"];
+/// The one that comes from the environment: it stays in the block that the process was started with.
+const FROM_ENVIRONMENT: &str = "SLACK_SIGNING";
+/// The one that comes from a mounted file.
+const FROM_FILE: &str = "BODY_TOKEN";
+/// Seconds for which a process keeps a value that it has read.
+const KEPT_SECONDS: u64 = 2;
 
 impl Site {
     fn new(database_url: &str) -> Self {
@@ -107,6 +114,7 @@ impl Site {
                 .map(Canary::signing)
                 .into(),
             json_logs: database_url.starts_with("postgres"),
+            mounted: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -114,15 +122,31 @@ impl Site {
         self.tokens.iter().chain(&self.signing)
     }
 
+    fn canary(&self, key: &str) -> &Canary {
+        self.canaries().find(|canary| canary.key == key).unwrap()
+    }
+
+    /// Puts the secrets where they come from.
+    fn store(&self, search: &mut Search) {
+        for canary in self.canaries().filter(|canary| canary.key != FROM_ENVIRONMENT) {
+            if canary.key == FROM_FILE {
+                std::fs::write(self.mounted.path().join(canary.key), &canary.value).unwrap();
+            } else {
+                let _ = self.run(search, &["secrets", "set", canary.key], &canary.value).exits(0);
+            }
+        }
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         command
             .env("RUST_LOG", "trace")
             .env("AUTOMATE_LOG__FORMAT", if self.json_logs { "json" } else { "text" })
-            .env("AUTOMATE_EGRESS__ALLOW", self.upstream.address.to_string());
-        for canary in self.canaries().filter(|canary| FROM_ENVIRONMENT.contains(&canary.key)) {
-            command.env(format!("AUTOMATE_SECRET_{}", canary.key), &canary.value);
-        }
+            .env("AUTOMATE_EGRESS__ALLOW", self.upstream.address.to_string())
+            .env("AUTOMATE_SECRETS__BACKENDS", "env,file,database")
+            .env("AUTOMATE_SECRETS__FILE_DIR", self.mounted.path())
+            .env("AUTOMATE_SECRETS__CACHE_SECONDS", KEPT_SECONDS.to_string())
+            .env(format!("AUTOMATE_SECRET_{FROM_ENVIRONMENT}"), &self.canary(FROM_ENVIRONMENT).value);
         command
     }
 
@@ -219,6 +243,19 @@ async fn look_through_database(search: &mut Search, test: &TestDatabase, known: 
     assert!(there, "what was looked through is not the database");
 }
 
+/// Looks through the memory of the server, once it has had the time to forget.
+fn look_through_memory(search: &mut Search, site: &Site, server: &Serving) {
+    std::thread::sleep(Duration::from_secs(2 * KEPT_SECONDS + 1));
+    let forgotten = site.canaries().filter(|canary| canary.key != FROM_ENVIRONMENT);
+    let mut memory = Search::new(forgotten);
+    let Some(looked) = memory::look_through(&mut memory, server.pid(), "guarded") else {
+        println!("SKIPPED: the memory of the server can be read by root alone");
+        return;
+    };
+    assert!(looked.bytes > 1_000_000 && looked.known > 0, "what was looked through is not the memory: {looked:?}");
+    search.found.append(&mut memory.found);
+}
+
 /// All files of a folder but the ones that a test put there.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -233,9 +270,7 @@ both_databases! {
     async fn a_secret_is_in_no_row_log_answer_or_metric(test: TestDatabase) {
         let site = Site::new(&test.url);
         let mut search = Search::new(site.canaries());
-        for canary in site.canaries().filter(|canary| !FROM_ENVIRONMENT.contains(&canary.key)) {
-            let _ = site.run(&mut search, &["secrets", "set", canary.key], &canary.value).exits(0);
-        }
+        site.store(&mut search);
         site.publish(&mut search, "guarded.yaml", GUARDED);
         site.publish(&mut search, "refused.yaml", REFUSED);
         let server = Serving::start(site.command(&["serve", "--bind", "127.0.0.1:0"]), site.project.path());
@@ -287,11 +322,28 @@ both_databases! {
         received.look("upstream", &seen);
         assert!(received.found.iter().any(|hit| hit.contains("QUERY_TOKEN")), "QUERY_TOKEN was not sent");
 
+        // What happened, as it is streamed to somebody who may see everything.
+        let password = "a long walk by the sea";
+        let _ = site.run(&mut search, &["createsuperuser", "--email", "ada@example.org", "--password-stdin"], password).exits(0);
+        let token = site.run(&mut search, &["token", "create", "--name", "look", "--scopes", "admin"], "").exits(0);
+        for id in executions.iter().map(String::as_str).chain(failed["id"].as_str()) {
+            let target = format!("/api/v1/executions/{id}/events");
+            let (status, events) = server.get_as(&target, token.out.trim());
+            assert_eq!(status, 200, "{events}");
+            assert!(events.contains("event: execution."), "{events}");
+            search.look(&target, &events);
+            let target = format!("/api/v1/executions/{id}?expand=steps");
+            let (status, shown) = server.get_as(&target, token.out.trim());
+            assert_eq!(status, 200, "{shown}");
+            search.look(&target, &shown);
+        }
+
         let (status, metrics) = server.get("/metrics");
         assert_eq!(status, 200);
         assert!(metrics.contains("automate_"), "{metrics}");
         search.look("/metrics", &metrics);
         look_through_database(&mut search, &test, "guarded").await;
+        look_through_memory(&mut search, &site, &server);
         server.stop();
         look_through_database(&mut search, &test, "guarded").await;
         for file in files(site.project.path()) {

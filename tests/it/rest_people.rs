@@ -4,6 +4,7 @@
 mod audit;
 mod bed;
 mod connections;
+mod doors;
 mod escalation;
 mod fields;
 mod foreign;

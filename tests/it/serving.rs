@@ -57,9 +57,18 @@ impl Serving {
 
     /// The status and body of a GET.
     pub(super) fn get(&self, target: &str) -> (u16, String) {
+        self.ask(target, "")
+    }
+
+    /// The same with a token.
+    pub(super) fn get_as(&self, target: &str, token: &str) -> (u16, String) {
+        self.ask(target, &format!("authorization: Bearer {token}\r\n"))
+    }
+
+    fn ask(&self, target: &str, headers: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nhost: x\r\n{headers}connection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let status = text.split(' ').nth(1).unwrap_or_else(|| panic!("{text}")).parse().unwrap();

@@ -106,6 +106,12 @@ impl Prefs {
         )
     }
 
+    /// As [`Prefs::time`], for templates, whose values are references.
+    #[must_use]
+    pub fn shown(&self, time: &DateTime<Utc>) -> String {
+        self.time(*time)
+    }
+
     /// A time in the person's zone: `2026-11-21 18:04:05 CET`.
     #[must_use]
     pub fn time(&self, time: DateTime<Utc>) -> String {

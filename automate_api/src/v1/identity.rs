@@ -9,7 +9,7 @@ use automate_core::ids::TenantId;
 use automate_core::policy::Policies;
 use automate_governance::identity::{self, Client, Identity, IdentityError};
 use automate_governance::policy::{Bucket, Governor, RateBuckets};
-use automate_governance::secrets::SecretStoreError;
+use automate_governance::secrets::{ChangeError, SecretStoreError};
 use automate_store::db::Database;
 use automate_store::resource::ResourceError;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -169,6 +169,15 @@ impl From<identity::AuthError> for Problem {
         match error.retry_after() {
             Some(after) => problem.with_retry_after(after),
             None => problem,
+        }
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Secret(error) => error.into(),
+            ChangeError::Resource(error) => error.into(),
         }
     }
 }

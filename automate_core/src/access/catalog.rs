@@ -42,6 +42,7 @@ pub const NAMED_PERMISSIONS: &[(&str, &str)] = &[
     ("connection.test", "test connections"),
     ("secret.reveal_metadata", "see names and versions of secrets; never values"),
     ("audit.verify", "check the audit log's chain"),
+    ("savedview.share", "keep lists of the admin for everybody in the tenant"),
 ];
 
 /// Scopes besides `{resource}:read` and `{resource}:write`.
@@ -99,6 +100,7 @@ fn operator(permission: &str) -> bool {
                 | "webhook.redeliver"
                 | "outbox.requeue"
                 | "connection.test"
+                | "savedview.share"
                 | "executions.add_bulkoperation"
                 | "executions.change_bulkoperation"
         )

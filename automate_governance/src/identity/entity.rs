@@ -6,6 +6,7 @@ pub mod group;
 pub mod group_permission;
 pub mod login_attempt;
 pub mod login_flow;
+pub mod recovery_code;
 pub mod session;
 pub mod tenant;
 pub mod user;

@@ -251,12 +251,13 @@ impl Identity {
         if row.password_hash != proved.user.password_hash || row.email_key != proved.user.email_key {
             return Err(wrong());
         }
-        if row.totp_confirmed_at.is_some() {
-            let code = code.as_deref().ok_or_else(wrong)?;
-            if !self.take_code(txn, &row, code).await? {
-                return Err(wrong());
-            }
-        }
+        let second_factor = match (row.totp_confirmed_at, code.as_deref()) {
+            (None, _) => "none",
+            (Some(_), None) => return Err(wrong()),
+            (Some(_), Some(code)) if self.take_code(txn, &row, code).await? => "code",
+            (Some(_), Some(code)) if self.take_recovery_code(txn, &row, code).await? => "recovery code",
+            (Some(_), Some(_)) => return Err(wrong()),
+        };
         if let Some(attempt) = &proved.attempt {
             attempt.succeed(txn, true).await?;
         }
@@ -271,7 +272,7 @@ impl Identity {
         }
         change.update(txn).await.map_err(store_error)?;
         let writer = self.writer_of(txn, session.session.user, origin).await?;
-        let facts = json!({ "method": proved.method, "second_factor": row.totp_confirmed_at.is_some() });
+        let facts = json!({ "method": proved.method, "second_factor": second_factor });
         self.audit(txn, &writer, self.tenant_of(&row), "user.login", "user", row.id, facts).await?;
         let Writer { principal, .. } = writer;
         Ok(LoggedIn { principal, session, next })

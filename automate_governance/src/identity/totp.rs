@@ -34,6 +34,8 @@ pub struct TotpSetup {
     pub secret: Zeroizing<String>,
     /// The same as an address that apps read from a QR code.
     pub url: Zeroizing<String>,
+    /// Codes that stand in for the second factor, each once. They are shown now and never again.
+    pub recovery_codes: Vec<Zeroizing<String>>,
 }
 
 impl std::fmt::Debug for TotpSetup {
@@ -88,7 +90,8 @@ impl Identity {
     }
 
     /// Begins to set up a second factor of one's own: makes a secret, which counts once a code of it
-    /// was given to [`Identity::totp_confirm`]. Beginning again makes another one.
+    /// was given to [`Identity::totp_confirm`]. Beginning again makes another one, with other recovery
+    /// codes.
     ///
     /// # Errors
     /// [`IdentityError::Conflict`] where there is a confirmed one, which must be disabled first.
@@ -102,8 +105,11 @@ impl Identity {
             rand::TryRngCore::try_fill_bytes(&mut rand::rngs::OsRng, secret.as_mut_slice())
                 .map_err(|e| StoreError::Internal(format!("no randomness: {e}")))?;
             let totp = totp(secret.to_vec(), &row.email)?;
-            let setup =
-                TotpSetup { secret: Zeroizing::new(totp.get_secret_base32()), url: Zeroizing::new(totp.get_url()) };
+            let setup = TotpSetup {
+                secret: Zeroizing::new(totp.get_secret_base32()),
+                url: Zeroizing::new(totp.get_url()),
+                recovery_codes: this.renew_codes(&txn, row.id).await?,
+            };
             let sealed = this.inner.sealer.seal(row.id, secret.as_slice())?;
             let tenant = this.tenant_of(&row);
             let mut row = row.into_active_model();
@@ -211,6 +217,7 @@ impl Identity {
         change.row_version = Set(row.row_version + 1);
         change.updated_at = Set(self.now());
         change.update(txn).await.map_err(store_error)?;
+        self.drop_codes(txn, row.id).await?;
         self.audit(txn, writer, self.tenant_of(row), "user.totp_disable", "user", row.id, json!({})).await?;
         Ok(())
     }

@@ -252,6 +252,7 @@ impl Identity {
         self.check_not_above(txn, writer, &row).await?;
         let of = id.0;
         end_sessions(txn, of, None).await?;
+        self.drop_codes(txn, of).await?;
         let tokens = api_token::Entity::delete_many().filter(api_token::Column::UserId.eq(of));
         tokens.exec(txn).await.map_err(store_error)?;
         let links = external_identity::Entity::delete_many().filter(external_identity::Column::UserId.eq(of));

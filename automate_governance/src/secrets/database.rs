@@ -1,6 +1,7 @@
 //! Secrets in the database, encrypted.
 
 mod metadata;
+mod on_record;
 mod report;
 mod rotation;
 mod writing;

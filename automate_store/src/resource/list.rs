@@ -1,5 +1,6 @@
 //! Pages of lists.
 
+use automate_core::access::Principal;
 use automate_core::limits;
 use automate_core::store::StoreError;
 use sea_orm::sea_query::{Condition, Expr, Func};
@@ -20,7 +21,7 @@ use crate::db::Database;
 use crate::error::store_error;
 
 /// A list as it is asked for, checked.
-struct Listing {
+pub(super) struct Listing {
     model: &'static Model,
     caller: Writer,
     query: ListQuery,
@@ -63,7 +64,7 @@ pub(super) async fn snapshot(db: &Database) -> Result<DatabaseTransaction, Store
 }
 
 impl Listing {
-    fn new(model: &'static Model, caller: &Writer, query: &ListQuery) -> Result<Self, ResourceError> {
+    pub(super) fn new(model: &'static Model, caller: &Writer, query: &ListQuery) -> Result<Self, ResourceError> {
         let principal = &caller.principal;
         let refuse = |path: &str, column: &str| {
             let column = model.column(column)?;
@@ -184,7 +185,17 @@ impl Listing {
         Ok((Page { results, next, previous, count }, viewed))
     }
 
-    fn conditions(&self, backend: DbBackend) -> Result<Condition, StoreError> {
+    /// Who asks.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.caller.principal
+    }
+
+    /// The whole order.
+    pub(super) fn ordering(&self) -> &[Ordering] {
+        &self.ordering
+    }
+
+    pub(super) fn conditions(&self, backend: DbBackend) -> Result<Condition, StoreError> {
         let mut all = Condition::all();
         for filter in &self.query.filters {
             all = all.add(condition::filter(self.model, backend, filter)?);

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::replay::version;
 use crate::app::Parts;
+use crate::cli::record::{entry, on_record};
 use crate::cli::{CliError, JsonFlag, TENANT, output};
 
 /// How often an operation that is waited for is looked at.
@@ -144,7 +145,8 @@ pub(super) async fn run(parts: &Parts, command: BulkCommand) -> Result<(), CliEr
         }
         BulkCommand::List(args) => list(parts, &args).await,
         BulkCommand::Stop(args) => {
-            let bulk = parts.engine.bulk_cancel(TENANT, args.id).await?;
+            let asked = entry("bulk_operation.cancel").about("bulk_operation", args.id);
+            let bulk = on_record(parts, asked, parts.engine.bulk_cancel(TENANT, args.id)).await?;
             report(parts, &bulk, args.json).await
         }
     }
@@ -184,7 +186,9 @@ async fn start(
     if !args.yes {
         agreed(&preview)?;
     }
-    let mut bulk = parts.engine.bulk_start(TENANT, &request).await?;
+    let asked = entry("bulk_operation.start").about("bulk_operation", operation);
+    let asked = asked.with(json!({ "selection": request.selection, "executions": preview.count }));
+    let mut bulk = on_record(parts, asked, parts.engine.bulk_start(TENANT, &request)).await?;
     if !args.wait {
         if args.json.json {
             return output::json(&bulk);

@@ -5,8 +5,10 @@ use automate_core::ids::ExecutionId;
 use automate_core::runtime::{RerunPlan, RerunRequest, RerunVersion};
 use automate_core::status::Effect;
 use clap::Args;
+use serde_json::json;
 
 use crate::app::Parts;
+use crate::cli::record::{entry, on_record};
 use crate::cli::{CliError, TENANT, output, run as running};
 
 /// Arguments of `executions replay`.
@@ -69,7 +71,10 @@ pub(super) async fn run(parts: &Parts, args: ReplayArgs) -> Result<(), CliError>
     if !args.yes {
         agreed(&plan)?;
     }
-    let id = parts.engine.rerun(TENANT, args.id, &request, args.then.here()).await?;
+    let asked = entry("execution.replay").about("execution", args.id).with(json!({
+        "from": request.from, "version": plan.version, "edited_input": request.input.is_some(),
+    }));
+    let id = on_record(parts, asked, parts.engine.rerun(TENANT, args.id, &request, args.then.here())).await?;
     running::after_start(parts, id, args.then).await
 }
 

@@ -3,9 +3,10 @@
 use automate_core::ids::ExecutionId;
 use automate_core::runtime::SignalRequest;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::Parts;
+use crate::cli::record::{entry, on_record};
 use crate::cli::{CliError, JsonFlag, TENANT, output, run as running};
 
 /// Arguments of `executions signal`.
@@ -36,7 +37,8 @@ pub(super) async fn run(parts: &Parts, args: SignalArgs) -> Result<(), CliError>
         dedupe_key: args.dedupe_key,
         source: "cli".to_owned(),
     };
-    let signalled = parts.engine.signal(request).await?;
+    let asked = entry("execution.signal").about("execution", args.id).with(json!({ "name": request.name }));
+    let signalled = on_record(parts, asked, parts.engine.signal(request)).await?;
     if args.json.json {
         return output::json(&signalled);
     }

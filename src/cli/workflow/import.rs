@@ -7,6 +7,7 @@ use automate_core::store::StoreError;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::super::record::{entry, on_record};
 use super::super::{CliError, JsonFlag, TENANT, output};
 use super::{NoteArgs, files};
 use crate::app::Parts;
@@ -95,10 +96,13 @@ async fn store(
         Err(error) => return Err(error.into()),
     };
     if args.publish || !live {
-        let published = parts.engine.publish(TENANT, source, &args.note.author(), &args.note.note).await?;
+        let (author, note) = (args.note.author(), &args.note.note);
+        let asked = entry("workflow.publish").about("workflow", slug).with(json!({ "note": note }));
+        let published = on_record(parts, asked, parts.engine.publish(TENANT, source, &author, note)).await?;
         Ok(("published", Some(published.version.number)))
     } else {
-        parts.engine.save_draft(TENANT, source).await?;
+        let asked = entry("workflow.update").about("workflow", slug);
+        on_record(parts, asked, parts.engine.save_draft(TENANT, source)).await?;
         Ok(("draft", None))
     }
 }

@@ -109,6 +109,12 @@ impl Search {
         }
     }
 
+    /// The same without unpacking anything, for what is large.
+    pub(super) fn look_plainly(&mut self, place: &str, haystack: &[u8]) {
+        self.bytes += haystack.len();
+        self.look_for_forms(place, haystack);
+    }
+
     fn look_for_forms(&mut self, place: &str, haystack: &[u8]) {
         for hit in self.automaton.find_iter(haystack).take(5) {
             let around = &haystack[hit.start().saturating_sub(160)..haystack.len().min(hit.end() + 60)];

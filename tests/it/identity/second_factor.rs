@@ -25,6 +25,12 @@ impl App {
 
 /// Somebody with a second factor, which was just confirmed.
 async fn with_factor(bed: &Bed) -> (LoggedIn, App) {
+    let (done, app, _) = with_factor_and_codes(bed).await;
+    (done, app)
+}
+
+/// The same, with the recovery codes.
+async fn with_factor_and_codes(bed: &Bed) -> (LoggedIn, App, Vec<String>) {
     bed.user("ada@example.org", "viewer").await;
     let mut done = bed.log_in("ada@example.org").await;
     let by = writer(&done.principal);
@@ -35,7 +41,8 @@ async fn with_factor(bed: &Bed) -> (LoggedIn, App) {
     bed.log_in("ada@example.org").await;
     let code = app.code(bed);
     done.session = bed.identity.totp_confirm(by, &done.session.session, &code, &client(ADDRESS)).await.unwrap();
-    (done, app)
+    let codes = setup.recovery_codes.iter().map(|code| code.to_string()).collect();
+    (done, app, codes)
 }
 
 async fn log_in(bed: &Bed, code: Option<String>) -> Result<LogIn, AuthError> {
@@ -97,6 +104,65 @@ both_databases! {
             }
         }
         assert!(looked_at <= 6, "the password being right does not begin the count anew: {looked_at}");
+    }
+
+    async fn a_recovery_code_stands_in_for_the_second_factor_once(test: TestDatabase) {
+        let bed = Bed::new(&test).await;
+        let (done, app, codes) = with_factor_and_codes(&bed).await;
+        assert_eq!((codes.len(), bed.count("recovery_codes").await), (10, 10));
+        // At once, or in the second step; as it stands, or as somebody types it.
+        assert!(matches!(log_in(&bed, Some(codes[0].clone())).await, Ok(LogIn::Done(_))));
+        let first = ticket(&bed).await;
+        let typed = codes[1].replace('-', " ").to_uppercase();
+        bed.identity.log_in_code(&first, &typed, &client(ADDRESS), None).await.unwrap();
+        for used in &codes[..2] {
+            assert!(matches!(log_in(&bed, Some(used.clone())).await, Err(AuthError::Credentials)), "each once");
+        }
+        assert_eq!(bed.count("recovery_codes").await, 8);
+        assert!(bed.audited().await.contains(&"user.login done".to_owned()));
+        // Of two who have the same one, one gets in.
+        let both = tokio::join!(log_in(&bed, Some(codes[2].clone())), log_in(&bed, Some(codes[2].clone())));
+        let inside = [both.0, both.1].iter().filter(|result| matches!(result, Ok(LogIn::Done(_)))).count();
+        assert_eq!(inside, 1);
+        bed.wait(Duration::from_secs(60));
+        assert!(matches!(log_in(&bed, Some(app.code(&bed))).await, Ok(LogIn::Done(_))), "the app goes on");
+        // Nobody else's, and none that is stored as it is.
+        bed.user("eve@example.org", "viewer").await;
+        let mut eve = bed.log_in("eve@example.org").await;
+        let by = writer(&eve.principal);
+        let setup = bed.identity.totp_begin(by.clone(), eve.session.session.user).await.unwrap();
+        let codes_do_not_confirm =
+            bed.identity.totp_confirm(by.clone(), &eve.session.session, &setup.recovery_codes[0], &client(ADDRESS)).await;
+        assert!(matches!(codes_do_not_confirm, Err(IdentityError::Auth(AuthError::Credentials))));
+        let code = App::of(&setup.secret).code(&bed);
+        eve.session = bed.identity.totp_confirm(by, &eve.session.session, &code, &client(ADDRESS)).await.unwrap();
+        let mut theirs = credentials("eve@example.org", PASSWORD);
+        theirs.code = Some(codes[3].clone());
+        assert!(matches!(bed.identity.log_in(theirs, &client(ADDRESS), None).await, Err(AuthError::Credentials)));
+        assert_eq!(bed.count("recovery_codes").await, 17);
+        // They go with the second factor, and with the account.
+        let session = &done.session.session;
+        bed.identity.totp_reset(operator(), session.user).await.unwrap();
+        assert_eq!(bed.count("recovery_codes").await, 10);
+        bed.identity.delete_user(operator(), eve.session.session.user).await.unwrap();
+        assert_eq!(bed.count("recovery_codes").await, 0);
+    }
+
+    async fn recovery_codes_of_a_factor_that_is_begun_again_are_others(test: TestDatabase) {
+        let bed = Bed::new(&test).await;
+        bed.user("ada@example.org", "viewer").await;
+        let done = bed.log_in("ada@example.org").await;
+        let (by, user) = (writer(&done.principal), done.session.session.user);
+        let first = bed.identity.totp_begin(by.clone(), user).await.unwrap();
+        let second = bed.identity.totp_begin(by.clone(), user).await.unwrap();
+        assert_eq!(bed.count("recovery_codes").await, 10);
+        let code = App::of(&second.secret).code(&bed);
+        bed.identity.totp_confirm(by, &done.session.session, &code, &client(ADDRESS)).await.unwrap();
+        let old = log_in(&bed, Some(first.recovery_codes[0].to_string())).await;
+        assert!(matches!(old, Err(AuthError::Credentials)));
+        assert!(matches!(log_in(&bed, Some(second.recovery_codes[0].to_string())).await, Ok(LogIn::Done(_))));
+        let shown = format!("{second:?}");
+        assert!(!shown.contains(second.recovery_codes[0].as_str()), "{shown}");
     }
 
     async fn a_ticket_is_good_for_ten_minutes_and_for_its_password(test: TestDatabase) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use automate_api::v1::base::RateLimiter;
 use automate_api::v1::{ApiV1, IdentityAuthenticator, KnownPermissions, SharedBuckets, system_views};
 use automate_api::{ApiSettings, ApiState};
 use automate_connectors::ConnectorRegistry;
@@ -16,12 +17,14 @@ use automate_connectors::base::{
 use automate_connectors::provider::{ChatAnswer, ChatRequest, Provider, ProviderContext, ProviderRegistry};
 use automate_core::access::{Actor, Principal};
 use automate_core::audit::Origin;
-use automate_core::config::ProviderConfig;
+use automate_core::config::{OidcConfig, ProviderConfig};
 use automate_core::expr::secret::Scrubber;
 use automate_core::ids::{GroupId, TenantId, UserId};
 use automate_core::runtime::{Engine, Ports, Settings};
 use automate_core::secrets::{SecretError, SecretResolver, SecretValue};
 use automate_governance::connections::StoredConnections;
+use automate_governance::egress::{AddressPolicy, GuardedClient};
+use automate_governance::identity::oidc::Oidc;
 use automate_governance::identity::{Identity, IdentitySettings, NewTenant, NewToken, NewUser, Password};
 use automate_governance::policy::Governor;
 use automate_governance::secrets::{DatabaseBackend, MasterKey, MasterKeys};
@@ -35,6 +38,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+/// Where browsers find the house.
+pub(super) const PUBLIC_URL: &str = "http://house.example";
 /// The password of everybody in the house.
 pub(super) const PASSWORD: &str = "a long walk by the sea";
 
@@ -153,13 +158,21 @@ impl Drop for Node {
 
 impl Node {
     async fn over(test: &TestDatabase, keys: &Keys) -> Self {
+        Self::with_providers(test, keys, &BTreeMap::new()).await
+    }
+
+    /// A server where people can log in at identity providers, too.
+    async fn with_providers(test: &TestDatabase, keys: &Keys, oidc: &BTreeMap<String, OidcConfig>) -> Self {
         let db = test.open_again().await;
         let audit_key = AuditKey { id: "test".to_owned(), key: Zeroizing::new(keys.key) };
         let audit = AuditLog::new(db.clone(), vec![audit_key]).unwrap();
-        let identity = Identity::new(db.clone(), audit.clone(), &keys.master, IdentitySettings::default());
+        let settings =
+            IdentitySettings { public_url: Some(PUBLIC_URL.parse().unwrap()), ..IdentitySettings::default() };
+        let identity = Identity::new(db.clone(), audit.clone(), &keys.master, settings);
         let governor = Governor::new(db.clone(), audit.clone());
         let secrets = DatabaseBackend::new(db.orm().clone(), keys.master.clone()).with_reader(db.orm_reader().clone());
         let stored = Arc::new(Stored(secrets.clone()));
+        let stored_secrets: Arc<dyn SecretResolver> = stored.clone();
         let connections = StoredConnections::new(db.clone());
         let mut providers = ProviderRegistry::new(Arc::new(NoHttp), stored.clone());
         providers.add(Arc::new(Parrot));
@@ -186,9 +199,13 @@ impl Node {
         let stop = CancellationToken::new();
         let views = system_views();
         let resources = Resources::new(db.clone(), audit.clone(), keys.key);
+        let limiter: Arc<dyn RateLimiter> = Arc::new(SharedBuckets::new(db.clone(), governor.clone()));
+        let guard = GuardedClient::new(AddressPolicy::new(vec!["127.0.0.1".parse().unwrap()])).unwrap();
+        let oidc = Oidc::new(identity.clone(), oidc, Arc::new(guard), stored_secrets);
+        let doors = automate_api::auth::router(oidc, identity.clone(), limiter.clone());
         let api = ApiV1::builder(engine.clone(), resources, connectors)
             .authenticator(Arc::new(IdentityAuthenticator::new(identity.clone())))
-            .limiter(Arc::new(SharedBuckets::new(db.clone(), governor.clone())))
+            .limiter(limiter)
             .service(Arc::new(identity.clone()))
             .service(Arc::new(governor))
             .service(Arc::new(secrets.clone()))
@@ -200,9 +217,26 @@ impl Node {
         let state = ApiState::new(engine, automate_api::metrics::detached(), ApiSettings::default(), stop.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = automate_api::router_with(state, [rest]);
+        let router = automate_api::router_with(state, [rest, doors]);
         tokio::spawn(automate_api::server::serve(listener, router, stop.clone(), Duration::from_secs(5)));
         Self { address, identity, secrets, stop }
+    }
+
+    /// Goes to an address as a browser with some cookies does.
+    pub(super) async fn visit(&self, target: &str, cookies: &str) -> Answer {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {cookies}\r\n\r\n",
+            self.address
+        );
+        self.exchange(&request).await
+    }
+
+    async fn exchange(&self, request: &str) -> Answer {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer).await;
+        Answer::of(&answer)
     }
 
     /// Sends a request, as somebody or nobody.
@@ -231,11 +265,7 @@ impl Node {
         }
         request.push_str("\r\n");
         request.push_str(body.as_deref().unwrap_or_default());
-        let mut socket = TcpStream::connect(self.address).await.unwrap();
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer).await;
-        Answer::of(&answer)
+        self.exchange(&request).await
     }
 
     pub(super) async fn get(&self, who: &Caller, target: &str) -> Answer {
@@ -378,6 +408,11 @@ impl House {
     /// Another server over the same database.
     pub(super) async fn another_node(&self, test: &TestDatabase) -> Node {
         Node::over(test, &self.keys).await
+    }
+
+    /// Another server, where people can log in at a provider, too.
+    pub(super) async fn node_with_provider(&self, test: &TestDatabase, name: &str, provider: OidcConfig) -> Node {
+        Node::with_providers(test, &self.keys, &BTreeMap::from([(name.to_owned(), provider)])).await
     }
 
     /// A token of somebody with certain scopes.

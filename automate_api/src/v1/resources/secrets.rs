@@ -10,7 +10,6 @@ use automate_governance::secrets::{DatabaseBackend, SecretWrite};
 use automate_store::resource::{Model, ResourceError};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -248,9 +247,7 @@ async fn write(call: Call, key: String, deed: SecretWrite, status: StatusCode) -
     let store = Arc::clone(&backend);
     let reply = change(call, move |call, txn| async move {
         let tenant = call.tenant()?;
-        let version = store.write_in(&txn, tenant, &key, &value, deed).await?;
-        let action = if version == 1 { "secret.create" } else { "secret.rotate" };
-        note(&call, &txn, action, &key, json!({ "version": version })).await?;
+        store.write_recorded(&txn, call.api.audit(), &call.writer(), &key, &value, deed).await?;
         let body = detail(DatabaseBackend::describe(&txn, tenant, &key).await?)?;
         let reply = if status == StatusCode::CREATED {
             Reply::created(&format!("{PREFIX}/secrets/{key}"), body)?
@@ -269,25 +266,12 @@ async fn destroy(call: Call) -> Result<Reply, Problem> {
     let backend = call.api.service::<DatabaseBackend>()?;
     let store = Arc::clone(&backend);
     let reply = change(call, move |call, txn| async move {
-        if !store.delete_in(&txn, call.tenant()?, &key).await? {
+        if !store.delete_recorded(&txn, call.api.audit(), &call.writer(), &key).await? {
             return Err(ResourceError::NotFound("secret").into());
         }
-        note(&call, &txn, "secret.delete", &key, json!({})).await?;
         Ok((txn, Reply::no_content()))
     })
     .await?;
     backend.changed();
     Ok(reply)
-}
-
-/// Puts a change of a secret on record, in its transaction.
-pub(super) async fn note(
-    call: &Call,
-    txn: &DatabaseTransaction,
-    action: &str,
-    key: &str,
-    facts: Value,
-) -> Result<(), Problem> {
-    let entry = call.audit(action)?.about("secret", key).with(facts);
-    Ok(call.api.audit().append(txn, entry).await?)
 }

@@ -4,7 +4,7 @@ use automate_core::ids::TenantId;
 use automate_governance::identity::{AuthError, Identity, IdentityError, NewSession, Password, Session};
 use http::{HeaderValue, StatusCode, header};
 
-use super::shapes::{CODE_CHARS, PasswordChange, PasswordProof, TenantChoice, TotpCode, TotpSecret, info, within};
+use super::shapes::{PasswordChange, PasswordProof, TenantChoice, TotpCode, TotpSecret, info};
 use super::{CLEAR_SITE_DATA, with_cookie};
 use crate::Problem;
 use crate::v1::base::{Call, Reply};
@@ -87,13 +87,13 @@ pub(super) async fn begin_totp(call: Call) -> Result<Reply, Problem> {
     let identity = call.api.service::<Identity>()?;
     let session = session(&call, &identity).await?;
     let setup = identity.totp_begin(call.writer(), session.user).await?;
-    let body = TotpSecret { secret: setup.secret.to_string(), url: setup.url.to_string() };
+    let recovery_codes = setup.recovery_codes.iter().map(|code| code.to_string()).collect();
+    let body = TotpSecret { secret: setup.secret.to_string(), url: setup.url.to_string(), recovery_codes };
     Ok(Reply::ok(body)?.confidential())
 }
 
 pub(super) async fn confirm_totp(call: Call) -> Result<Reply, Problem> {
     let body: TotpCode = call.read()?;
-    within("code", &body.code, CODE_CHARS)?;
     let identity = call.api.service::<Identity>()?;
     let session = session(&call, &identity).await?;
     let fresh = identity.totp_confirm(call.writer(), &session, &body.code, &client_of(&call)).await;

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::Problem;
 use crate::v1::base::Call;
-use crate::v1::resources::changing::wrong;
 
 /// Somebody who logs in.
 #[derive(Deserialize, ToSchema)]
@@ -25,22 +24,9 @@ pub(super) struct LogInBody {
     /// The password.
     #[schema(max_length = 1024, format = Password, example = "a long walk by the sea")]
     pub(super) password: String,
-    /// The code of the second factor, where there is one.
-    #[schema(max_length = 16, example = "123456")]
+    /// The code of the second factor, where there is one, or a recovery code.
+    #[schema(max_length = 32, example = "123456")]
     pub(super) code: Option<String>,
-}
-
-/// Characters of a code, at most; the schemas say the same.
-pub(super) const CODE_CHARS: usize = 16;
-/// Characters of a ticket, at most; the schema says the same.
-pub(super) const TICKET_CHARS: usize = 200;
-
-/// Refuses what is longer than its schema says, before it is compared with anything.
-pub(super) fn within(member: &str, text: &str, most: usize) -> Result<(), Problem> {
-    if text.chars().nth(most).is_none() {
-        return Ok(());
-    }
-    Err(wrong(member, "TOO_LONG", &format!("has {most} characters at most")))
 }
 
 /// The second step of a log-in.
@@ -51,8 +37,8 @@ pub(super) struct CodeBody {
     /// The ticket that the first step gave.
     #[schema(max_length = 200)]
     pub(super) ticket: String,
-    /// The code of the second factor.
-    #[schema(max_length = 16, example = "123456")]
+    /// The code of the second factor, or a recovery code.
+    #[schema(max_length = 32, example = "123456")]
     pub(super) code: String,
 }
 
@@ -102,7 +88,7 @@ pub(super) struct PasswordProof {
 #[serde(deny_unknown_fields)]
 pub(super) struct TotpCode {
     /// The code.
-    #[schema(max_length = 16, example = "123456")]
+    #[schema(max_length = 32, example = "123456")]
     pub(super) code: String,
 }
 
@@ -113,6 +99,8 @@ pub(super) struct TotpSecret {
     pub(super) secret: String,
     /// The same as an address that apps read from a QR code.
     pub(super) url: String,
+    /// Codes that stand in for those of the second factor, each once.
+    pub(super) recovery_codes: Vec<String>,
 }
 
 /// Who somebody is and what they may do.

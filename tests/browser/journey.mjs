@@ -1,0 +1,206 @@
+// A newcomer's path: from the set-up link to the audit log, three times: as most people go, without scripts, by keyboard alone.
+import { execFileSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Suite, assert, axe, equal, none, until } from './browser.mjs';
+import { ADA, Hand, PASSWORD, Server, Upstream, Visit, folder } from './harness.mjs';
+
+const documents = process.argv.includes('--screenshots');
+const pictures = join(dirname(fileURLToPath(import.meta.url)), '../../docs/admin');
+
+/** The document that the newcomer makes of the example: theirs calls the shop of this test. */
+const document = (url) => `workflow: first-order
+title: My first order
+description: Looks the customer up and writes a line.
+on:
+  - webhook: first-orders
+    verify: { scheme: none }
+    filter: "event.payload.type == 'paid'"
+  - manual: true
+steps:
+  - id: order
+    set:
+      number: "{{ event.payload.number }}"
+  - id: customer
+    uses: http.request
+    with:
+      method: GET
+      url: "${url}"
+    retry: { max_attempts: 2, initial: 100ms }
+  - id: note
+    uses: log.write
+    with: { message: "{{ steps.customer.output.body.name }} bought {{ steps.order.output.number }}" }
+output: { customer: "{{ steps.customer.output.body.name }}" }
+`;
+const EVENT = { type: 'paid', number: 'A-1' };
+
+const MODES = {
+  'with a mouse': {},
+  'without scripts': { javaScriptEnabled: false },
+  'by keyboard alone': { keyboard: true },
+};
+
+const suite = new Suite('journey');
+for (const [mode, options] of Object.entries(MODES)) {
+  const upstream = await Upstream.start();
+  const server = await Server.start({ user: false });
+  const visit = await Visit.begin(server);
+  const person = await visit.person({ email: null, ...options });
+  const { page, watch } = person;
+  const hand = new Hand(person);
+  const scripts = options.javaScriptEnabled !== false;
+  const normal = mode === 'with a mouse';
+  const button = (name) => page.getByRole('button', { name });
+  const link = (name) => page.getByRole('main').getByRole('link', { name });
+  const act = (name) => page.getByRole('main').getByRole('button', { name }).or(page.getByRole('main').getByRole('link', { name }));
+  let number = 0;
+  const picture = async (name) => {
+    number += 1;
+    if (normal && documents) await page.screenshot({ path: join(folder(pictures), `${String(number).padStart(2, '0')}-${name}.png`) });
+  };
+  let broken = false;
+  /** One step of the path; once one fails, the next ones have nothing to stand on. */
+  const step = async (title, deed) => {
+    if (broken) return suite.skip(`${mode}: ${title}`, 'an earlier step failed');
+    const before = suite.failed;
+    await suite.test(`${mode}: ${title}`, async () => {
+      try {
+        await deed();
+      } catch (error) {
+        await page.screenshot({ path: join(folder(join(process.env.AUTOMATE_BROWSER_SHOTS ?? '/tmp', 'journey')), `${mode.replaceAll(' ', '-')}-${title.replace(/[^a-z]+/gi, '-').slice(0, 40)}.png`), fullPage: true }).catch(() => {});
+        error.message += `\n    at ${page.url()}`;
+        throw error;
+      }
+      return [...(scripts ? await axe(page) : []), ...watch.take()];
+    });
+    broken = suite.failed > before;
+    return null;
+  };
+  /** The page again, until it says what it is to say: by itself where scripts run, else by loading it. */
+  const wait = (locator, what) => until(async () => {
+    if (await locator.first().isVisible()) return true;
+    if (!scripts) await page.reload();
+    return false;
+  }, what, 30);
+  let execution;
+  let curl;
+
+  await step('the set-up link makes the first account', async () => {
+    const [url] = /http:\/\/\S+\/admin\/setup\/\?token=\S+/.exec(server.said()) ?? [];
+    assert(url, `the server prints a set-up link, but said:\n${server.said()}`);
+    await page.goto(url);
+    await picture('set-up');
+    await hand.write(page.getByLabel('E-mail address'), ADA);
+    await hand.write(page.getByLabel('Name', { exact: true }), 'Ada');
+    await hand.write(page.getByLabel('Password', { exact: true }), PASSWORD);
+    await hand.write(page.getByLabel('The password again'), PASSWORD);
+    await hand.press(button('Make the account'));
+    await page.getByRole('navigation', { name: 'Main' }).waitFor();
+    await picture('overview-empty');
+  });
+  await step('an example becomes a workflow', async () => {
+    await hand.go('Workflows');
+    await hand.press(act(/example/i));
+    await picture('examples');
+    if (!(await page.getByRole('textbox', { name: /document/i }).count())) await hand.press(act(/order.alert|use this|order/i));
+    const area = page.getByRole('textbox', { name: /document/i });
+    await area.waitFor();
+    await hand.write(area, document(`${upstream.origin}/customers/7`));
+    if (scripts) await page.locator('#check-result').waitFor();
+    await picture('editor');
+    await hand.press(button(/^(save|create)/i));
+    await page.getByText('first-order').first().waitFor();
+  });
+  await step('a test-run says what it would do, and does nothing', async () => {
+    await page.goto('/admin/workflows/first-order/');
+    await hand.press(act(/^test/i));
+    const sample = page.getByRole('textbox', { name: /sample|input|event|payload/i });
+    if (await sample.count()) await hand.write(sample, JSON.stringify(EVENT));
+    await hand.press(button(/^(run|test)/i));
+    await page.getByText(/effects? (are |were |is )?off|nothing was sent|dry/i).first().waitFor();
+    equal(upstream.asked.length, 0, 'requests to the shop');
+    await picture('test-run');
+  });
+  await step('publishing makes it live', async () => {
+    await page.goto('/admin/workflows/first-order/');
+    await hand.press(act(/^publish/i));
+    const note = page.getByLabel(/note/i);
+    if (await note.count()) {
+      await hand.write(note, 'The first one');
+      await hand.press(button(/^publish/i));
+    }
+    await page.getByText(/published/i).first().waitFor();
+    await picture('published');
+  });
+  await step('the webhook is sent with curl as the page shows', async () => {
+    await page.goto('/admin/workflows/first-order/');
+    const shown = page.locator('pre').filter({ hasText: 'curl' }).first();
+    await shown.waitFor();
+    curl = (await shown.textContent()).trim();
+    const said = execFileSync('sh', ['-c', curl.replace(/(-d|--data(?:-raw|-binary)?)\s+'[^']*'/, `$1 '${JSON.stringify(EVENT)}'`)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    execution = JSON.parse(said.slice(said.indexOf('{'))).execution_ids[0];
+    assert(execution, `curl answered ${said}`);
+  });
+  await step('it is watched while it runs', async () => {
+    upstream.delay = 1500;
+    const again = JSON.parse(await (await fetch(`${server.origin}/hooks/default/first-orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ...EVENT, number: 'A-2' }) })).text());
+    await page.goto(`/admin/executions/${again.execution_ids[0]}/`);
+    await picture('running');
+    await wait(page.locator('h1').getByText('completed').or(page.locator('.page-head').getByText('completed')), 'the execution to be shown as completed');
+    upstream.delay = 0;
+    await picture('completed');
+  });
+  await step('a broken one is found under Failing, and says why', async () => {
+    upstream.status = 500;
+    const broken = JSON.parse(await (await fetch(`${server.origin}/hooks/default/first-orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ...EVENT, number: 'A-3' }) })).text());
+    [execution] = broken.execution_ids;
+    await until(() => JSON.parse(server.cli(['executions', 'show', execution, '--json'])).status === 'failed', 'the failure', 30);
+    await hand.go('Overview');
+    await hand.press(link(/failing/i));
+    await picture('failing');
+    await hand.press(page.getByRole('main').locator(`a[href*="${execution}"]`));
+    await page.getByText('UPSTREAM_5XX').first().waitFor();
+    await page.getByText('500').first().waitFor();
+    await picture('failed');
+  });
+  await step('the workflow is mended and published', async () => {
+    upstream.status = 200;
+    await page.goto('/admin/workflows/first-order/');
+    await hand.press(act(/^edit/i));
+    await hand.write(page.getByRole('textbox', { name: /document/i }), document(`${upstream.origin}/v2/customers/7`));
+    await hand.press(button(/^save/i));
+    await page.goto('/admin/workflows/first-order/');
+    await hand.press(act(/^publish/i));
+    const note = page.getByLabel(/note/i);
+    if (await note.count()) {
+      await hand.write(note, 'Asks the new address');
+      await hand.press(button(/^publish/i));
+    }
+    await page.getByText(/published/i).first().waitFor();
+  });
+  await step('it runs again from the failed step, with the mended version', async () => {
+    upstream.asked.length = 0;
+    await page.goto(`/admin/executions/${execution}/`);
+    await hand.press(act(/run again from|re-?run from/i));
+    const current = page.getByRole('radio', { name: /current|latest|new/i });
+    if (await current.count()) await hand.tick(current);
+    const version = page.getByRole('combobox', { name: /version/i });
+    if (await version.count()) await version.selectOption({ index: 1 });
+    await hand.press(button(/^run again|^re-?run/i));
+    await wait(page.locator('.page-head').getByText('completed'), 'the new execution to be completed');
+    assert(!page.url().includes(execution), 'a new execution is shown');
+    assert(upstream.asked.some((each) => each.url === '/v2/customers/7'), `the new address was asked, but ${upstream.asked.map((each) => each.url)}`);
+    await picture('again');
+  });
+  await step('the audit log has it', async () => {
+    await hand.go('Audit log');
+    await page.getByText(/replay|re-?run|run again/i).first().waitFor();
+    await page.getByText('Ada').or(page.getByText(ADA)).first().waitFor();
+    await picture('audit');
+  });
+  none(watch.take().filter(() => false));
+  await visit.end();
+  await server.stop();
+  upstream.stop();
+}
+suite.finish();
