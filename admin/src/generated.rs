@@ -58,6 +58,17 @@ pub(crate) fn routes(spec: &Spec) -> Router<AdminState> {
         .merge(of_rows(spec))
 }
 
+/// The list of a model with the parameters that it had.
+pub(crate) fn back_to_list(spec: &Spec, query: &str) -> String {
+    let query = Fields::parse(query.trim_start_matches('?').as_bytes()).unwrap_or_default();
+    format!("{}{}", spec.url(), list::or_all(&query))
+}
+
+/// A time in the zone of whoever looks, for templates.
+pub(crate) fn local(prefs: &crate::http::Prefs, at: &chrono::DateTime<chrono::Utc>) -> String {
+    prefs.time(*at)
+}
+
 /// The pages of single rows.
 fn of_rows(spec: &Spec) -> Router<AdminState> {
     let at = |below: &str| format!("{}{below}", spec.url());
@@ -68,15 +79,4 @@ fn of_rows(spec: &Spec) -> Router<AdminState> {
         .route(&at("{id}/delete/"), get(delete::show).post(delete::run))
         .route(&at("{id}/restore/"), get(trash::show).post(trash::run))
         .route(&at("{id}/history/"), get(history::of_row))
-}
-
-/// The list of a model with the parameters that it had.
-pub(crate) fn back_to_list(spec: &Spec, query: &str) -> String {
-    let query = Fields::parse(query.trim_start_matches('?').as_bytes()).unwrap_or_default();
-    format!("{}{}", spec.url(), list::or_all(&query))
-}
-
-/// A time in the zone of whoever looks, for templates.
-pub(crate) fn local(prefs: &crate::http::Prefs, at: &chrono::DateTime<chrono::Utc>) -> String {
-    prefs.time(*at)
 }
