@@ -3,3 +3,4 @@
 mod doors;
 mod lists;
 mod runs;
+mod workflows;
