@@ -4,3 +4,4 @@ mod doors;
 mod lists;
 mod runs;
 mod workflows;
+mod queues;
