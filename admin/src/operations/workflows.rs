@@ -124,16 +124,9 @@ pub(crate) fn is_test(execution: &ListedExecution) -> bool {
     automate_core::engine::Effects::of_trigger(&execution.trigger).is_test()
 }
 
-/// How long an execution took, as `1m 04s`; empty where it has not ended.
+/// How long an execution took.
 pub(crate) fn took(execution: &ListedExecution) -> String {
-    let (Some(from), Some(to)) = (execution.started_at, execution.finished_at) else { return String::new() };
-    let milliseconds = (to - from).num_milliseconds().max(0);
-    match milliseconds / 1_000 {
-        0 => format!("{milliseconds} ms"),
-        seconds if seconds < 60 => format!("{seconds}.{} s", milliseconds % 1_000 / 100),
-        seconds if seconds < 3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        seconds => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
-    }
+    super::words::took(execution.started_at, execution.finished_at)
 }
 
 #[cfg(test)]
