@@ -88,10 +88,9 @@ await suite.test('every page that a link leads to is there, under the policy, an
   return [...problems, ...person.watch.take()];
 });
 console.log(`crawl: ${pages.size} kinds of pages`);
-await suite.test('looking at every page changes nothing in the database', async () => {
-  const first = await crawl(person);
+await suite.test('looking at every page changed nothing in the database', () => {
   const after = server.database.digests();
-  return [...first.filter(() => false), ...Object.keys(after).filter((table) => after[table] !== before[table]).map((table) => `the table ${table} changed`)];
+  return Object.keys(after).filter((table) => after[table] !== before[table]).map((table) => `the table ${table} changed`);
 });
 await suite.test('a page that was refused or is not there keeps the shell and says what to do', async () => {
   await person.page.goto('/admin/no/such/page/');
