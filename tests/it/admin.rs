@@ -1,3 +1,6 @@
 //! The admin, page by page, on a real server.
 
 mod doors;
+mod lists;
+mod runs;
+mod workflows;

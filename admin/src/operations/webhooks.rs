@@ -142,7 +142,10 @@ async fn list(cx: Cx) -> Reply {
         before,
         rows: page.rows.into_iter().map(RequestRow::from).collect(),
         cut: page.cut,
-        next: page.next.map(|id| format!("/admin/webhooks/{}", query.with("after", id.to_string()).to_query())).unwrap_or_default(),
+        next: page
+            .next
+            .map(|id| format!("/admin/webhooks/{}", query.with("after", id.to_string()).to_query()))
+            .unwrap_or_default(),
         first: if after.is_some() { format!("/admin/webhooks/{}", query.to_query()) } else { String::new() },
     })
 }

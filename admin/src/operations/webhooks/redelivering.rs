@@ -30,7 +30,8 @@ fn by(cx: &Cx, accept_unverified: bool, key: Option<String>) -> RedeliveredBy {
 /// The page, with why it cannot be done where it cannot.
 async fn page(cx: &Cx, id: &str, request: &NewWebhookRequest) -> Result<Confirm, AdminError> {
     let here = format!("/admin/webhooks/{id}/");
-    let shell = cx.shell("Deliver again").crumb("Webhook inbox", "/admin/webhooks/").crumb(format!("/{}", request.path), &here);
+    let shell =
+        cx.shell("Deliver again").crumb("Webhook inbox", "/admin/webhooks/").crumb(format!("/{}", request.path), &here);
     let page = Confirm::new(shell, "Deliver again", here);
     // Whether anything else than the missing signature stands against it.
     let engine = cx.state().engine();
@@ -52,17 +53,16 @@ async fn page(cx: &Cx, id: &str, request: &NewWebhookRequest) -> Result<Confirm,
     if dedupe_of(&request.signature).is_some() {
         return Ok(page);
     }
-    Ok(page
-        .says(format!("It was refused ({}): nobody has proven who sent it.", request.signature))
-        .danger()
-        .asks(Asked {
+    Ok(page.says(format!("It was refused ({}): nobody has proven who sent it.", request.signature)).danger().asks(
+        Asked {
             name: "accept_unverified",
             label: "Take it nevertheless",
             help: "You answer for what the request says.".to_owned(),
             kind: "checkbox",
             value: String::new(),
             required: false,
-        }))
+        },
+    ))
 }
 
 pub(in crate::operations) async fn ask(cx: Cx, Path(id): Path<String>) -> Reply {
@@ -90,7 +90,8 @@ pub(in crate::operations) async fn redeliver(cx: Cx, Path(id): Path<String>, fie
     let delivered: Result<Received, IntakeError> = cx.state().audit().around(entry, engine.redeliver(redelivery)).await;
     let received = delivered.map_err(refused)?;
     let started = received.execution_ids.len();
-    let page = received.event_id.map_or_else(|| format!("/admin/webhooks/{id}/"), |id| format!("/admin/webhooks/{id}/"));
+    let page =
+        received.event_id.map_or_else(|| format!("/admin/webhooks/{id}/"), |id| format!("/admin/webhooks/{id}/"));
     cx.done(&page, Flash::success(format!("Delivered again; {started} executions were started.")))
 }
 

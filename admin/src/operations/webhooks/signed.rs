@@ -17,7 +17,9 @@ pub(super) fn address(base: &str, tenant: &str, path: &str) -> String {
     let mut address = format!("{}/hooks/{tenant}/", base.trim_end_matches('/'));
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => address.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                address.push(char::from(byte))
+            }
             _ => address.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -87,7 +89,8 @@ mod tests {
     use super::*;
 
     fn of(scheme: VerifyScheme, header: Option<&str>) -> String {
-        let verify = Verify { scheme, secrets: vec!["KEY".to_owned()], header: header.map(str::to_owned), tolerance: None };
+        let verify =
+            Verify { scheme, secrets: vec!["KEY".to_owned()], header: header.map(str::to_owned), tolerance: None };
         command("https://example.com/hooks/default/orders", &verify, r#"{"it":"isn't"}"#)
     }
 
