@@ -14,6 +14,7 @@ url=$1
 token=$2
 shift 2
 "$here/api-tools.sh" install
+export SCHEMATHESIS_HOOKS="$here/../tests/scripts/schemathesis_hooks.py"
 exec "$("$here/api-tools.sh" folder)/schemathesis" --config-file "$here/../tests/scripts/schemathesis.toml" \
     run "$url/api/v1/openapi.json" --header "Authorization: Bearer $token" --checks all \
     --phases examples,coverage,fuzzing --max-examples 8 --request-timeout 20 \

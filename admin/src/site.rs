@@ -77,12 +77,16 @@ impl AdminSite {
     /// As [`AdminSite::check`].
     pub fn router(self, parts: AdminParts) -> Result<Router, CheckErrors> {
         self.check()?;
-        let mut pages = operations::routes().merge(account::routes()).merge(views::routes());
+        let mut pages = operations::routes().merge(account::routes()).merge(system::routes()).merge(views::routes());
         for admin in &self.admins {
             pages = pages.merge(generated::routes(admin.spec()).layer(Extension(generated::Here(Arc::clone(admin)))));
         }
         let pages = pages.route("/admin/{*lost}", get(lost).post(lost));
         let state = AdminState::new(parts, self);
+        // Runs over many rows are worked on by whoever serves.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(generated::serve_runs(state.clone()));
+        }
         let pages = pages.layer(from_fn_with_state(state.clone(), enter));
         let doors = account::doors().layer(from_fn_with_state(state.clone(), greet));
         let assets = Router::new().route("/admin/static/{hash}/{name}", get(serve_asset));

@@ -15,8 +15,10 @@ use automate_governance::secrets::{DatabaseBackend, SecretChain};
 use automate_store::audit::AuditLog;
 use automate_store::db::Database;
 use automate_store::resource::Resources;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::counted::DeadLetters;
 use crate::site::AdminSite;
 
 /// How the admin behaves.
@@ -74,6 +76,9 @@ pub struct AdminState {
 struct Inner {
     parts: AdminParts,
     site: AdminSite,
+    dead: DeadLetters,
+    /// Rung where a run waits for a process.
+    runs_waiting: Notify,
 }
 
 impl fmt::Debug for AdminState {
@@ -84,7 +89,12 @@ impl fmt::Debug for AdminState {
 
 impl AdminState {
     pub(crate) fn new(parts: AdminParts, site: AdminSite) -> Self {
-        Self { inner: Arc::new(Inner { parts, site }) }
+        let (dead, runs_waiting) = (DeadLetters::default(), Notify::new());
+        Self { inner: Arc::new(Inner { parts, site, dead, runs_waiting }) }
+    }
+
+    pub(crate) fn runs_waiting(&self) -> &Notify {
+        &self.inner.runs_waiting
     }
 
     /// What it is made of.
@@ -97,6 +107,11 @@ impl AdminState {
     #[must_use]
     pub fn site(&self) -> &AdminSite {
         &self.inner.site
+    }
+
+    /// How many dead letters there are, for the navigation.
+    pub(crate) fn dead_letters(&self) -> &DeadLetters {
+        &self.inner.dead
     }
 
     /// The engine.

@@ -10,7 +10,7 @@ mod correlation;
 mod edge;
 mod health;
 mod hooks;
-pub mod json_gate;
+pub use automate_core::json_gate;
 pub mod masking;
 pub mod metrics;
 mod problem;

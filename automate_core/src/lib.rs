@@ -10,6 +10,7 @@
 pub mod access;
 pub mod actions;
 pub mod audit;
+pub mod body;
 pub mod clock;
 pub mod config;
 pub mod document;
@@ -17,7 +18,9 @@ pub mod engine;
 pub mod error;
 pub mod explain;
 pub mod expr;
+pub mod fingerprint;
 pub mod ids;
+pub mod json_gate;
 pub mod limits;
 pub mod outbox;
 pub mod policy;

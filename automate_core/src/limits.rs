@@ -1,7 +1,11 @@
 //! Every bound, in one place. A queue, a body, a loop, a template or a wait without a line here is
 //! a defect.
 
+mod pages;
+
 use std::time::Duration;
+
+pub use pages::*;
 
 /// Bytes of a workflow document.
 pub const DOCUMENT_BYTES: usize = 1024 * 1024;
@@ -31,8 +35,16 @@ pub const GRAPH_BENDS: usize = 20_000;
 pub const GRAPH_NODES_SHOWN: usize = 250;
 /// Nodes of which a picture is drawn at all.
 pub const GRAPH_NODES_DRAWN: usize = 1_000;
+/// How deep a value is made up that stands in for an answer in a test.
+pub const SAMPLE_DEPTH: usize = 8;
+/// Bytes of the answers that a test is given for its steps, as JSON.
+pub const TEST_ANSWERS_BYTES: usize = 64 * 1024;
 /// Pictures of versions kept laid out in memory.
 pub const GRAPHS_KEPT: usize = 128;
+/// Newest executions of a workflow of which lists say how many failed.
+pub const RECENT_EXECUTIONS: u64 = 100;
+/// Newest executions of a workflow among which those of one version are looked for.
+pub const VERSION_EXECUTIONS: u64 = 1_000;
 /// Attempts of a step that `retry.max_attempts` may ask for.
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Attempts kept in the history of a step; older ones are dropped from its row.
@@ -269,16 +281,6 @@ pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
 pub const COUNTED_ITEMS: u64 = 100_000;
 /// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
 pub const COUNTED_EXECUTIONS: u64 = 20_000;
-/// Executions that one search looks at, where no index answers it; looking on is another search.
-pub const SEARCHED_EXECUTIONS: u64 = 20_000;
-/// What a number on a page is counted to; further it says "and more".
-pub const COUNTED_SHOWN: u64 = 10_000;
-/// Executions of one minute that the overview counts.
-pub const COUNTED_PER_MINUTE: u64 = 2_000;
-/// Executions of one minute of which the overview looks how long they took.
-pub const TIMED_PER_MINUTE: u64 = 40;
-/// Failed executions, the newest ones, that the overview groups by their error.
-pub const GROUPED_FAILURES: u64 = 500;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 
@@ -470,3 +472,31 @@ pub const SAVED_VIEW_NAME_CHARS: usize = 100;
 pub const SAVED_VIEW_QUERY_CHARS: usize = 2_000;
 /// Characters of the name of a list.
 pub const SAVED_VIEW_PAGE_CHARS: usize = 100;
+/// Rows of a list of the admin that are counted; more are "10k+".
+pub const LISTED_ROWS: u64 = 10_000;
+/// How long the rows of a list are counted; their number is left out beyond it.
+pub const COUNT_TIME: Duration = Duration::from_secs(2);
+/// How long a list of the admin may take to be read; beyond it the page says so.
+pub const LIST_TIME: Duration = Duration::from_secs(5);
+/// Rows that one run over many rows has.
+pub const ADMIN_RUN_ROWS: u64 = 10_000;
+/// Rows of a run that are worked on while its page is waited for; longer ones go on behind it.
+pub const ADMIN_RUN_AT_ONCE: u64 = 200;
+/// Rows of a run that are worked on together.
+pub const ADMIN_RUN_BATCH: usize = 50;
+/// Runs that a process works on at once, besides those whose pages are waited for.
+pub const ADMIN_RUNS_AT_ONCE: usize = 2;
+/// How long a run belongs to the process that works on it, without a sign of it.
+pub const ADMIN_RUN_LEASE: Duration = Duration::from_secs(60);
+/// How often a process looks for runs that nobody works on.
+pub const ADMIN_RUN_LOOK: Duration = Duration::from_secs(5);
+/// How long a selection waits to be confirmed.
+pub const ADMIN_RUN_DRAFT: Duration = Duration::from_secs(24 * 3600);
+/// Selections that wait to be confirmed, of one person; the oldest are dropped beyond it.
+pub const ADMIN_RUN_DRAFTS: i64 = 20;
+/// Rows of a run that its page names, of those that were not done.
+pub const ADMIN_RUN_FAILED_SHOWN: u64 = 500;
+/// Characters of why something was not done with a row.
+pub const ADMIN_RUN_MESSAGE_CHARS: usize = 500;
+/// Answers of a picker.
+pub const PICKER_ROWS: u64 = 20;

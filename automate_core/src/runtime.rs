@@ -19,7 +19,8 @@ mod triggers;
 mod worker;
 
 pub use intake::{
-    InputProblem, IntakeError, PublishEvent, Received, StartRequest, WebhookDelivery, WebhookEndpoint, WebhookTarget,
+    InputProblem, IntakeError, PublishEvent, Received, RedeliveredBy, Redelivery, RedeliveryError, StartRequest,
+    WebhookDelivery, WebhookEndpoint, WebhookTarget, dedupe_of,
 };
 pub use operate::{
     BulkEffect, BulkPreview, BulkRequest, OperateError, RerunPlan, RerunRequest, RerunVersion, SignalRequest, Signalled,

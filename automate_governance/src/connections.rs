@@ -2,6 +2,7 @@
 //! and come after them.
 
 mod fields;
+mod writing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 pub use fields::{CheckedFields, check_fields, check_name, own_secrets, secret_key};
+pub use writing::{ChangeError, ConnectionChange};
 
 /// The table.
 pub mod entity {

@@ -4,6 +4,7 @@
 //! usable on its own: an embedder queues work in its own transaction and handles it later.
 //! [`engine_store`] is everything the engine stores, behind one trait.
 
+pub mod admin_runs;
 pub mod audit;
 mod committer;
 pub mod counts;
@@ -16,8 +17,10 @@ pub mod inbox;
 pub mod models;
 pub mod outbox;
 pub mod overview;
+pub mod referring;
 pub mod resource;
 pub mod saved_views;
 pub mod search;
+pub mod workflows;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};

@@ -16,6 +16,7 @@ mod optimistic;
 mod queue;
 mod reap;
 mod row;
+pub mod shown;
 mod skip_locked;
 mod statement;
 pub mod tenant;

@@ -25,6 +25,7 @@ mod row;
 pub mod scope;
 mod service;
 mod shape;
+mod tally;
 mod value;
 mod viewed;
 mod write;

@@ -226,7 +226,8 @@ function selection(table) {
     all.checked = chosen > 0 && chosen === boxes().length;
     all.indeterminate = chosen > 0 && !all.checked;
     const scope = table.closest('form') ?? document;
-    for (const place of $$('[data-selected-count]', scope)) place.textContent = chosen ? `${chosen} selected` : 'None selected';
+    // A number stands in a sentence of the page; an empty place wants the sentence.
+    for (const place of $$('[data-selected-count]', scope)) place.textContent = /^\d+$/.test(place.textContent) ? String(chosen) : chosen ? `${chosen} selected` : 'None selected';
   };
   table.addEventListener('click', (event) => {
     const box = event.target.closest?.('td.select input[type=checkbox]');
@@ -659,9 +660,10 @@ setUp(document);
 new MutationObserver((changes) => {
   for (const change of changes) {
     for (const node of change.addedNodes) if (node.nodeType === 1) setUp(node);
-    if (change.target.matches('time[data-relative]')) tell(change.target);
+    const time = change.target.nodeType === 1 ? change.target : change.target.parentElement;
+    if (time?.matches('time[data-relative]')) tell(time);
   }
-}).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['datetime'] });
+}).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ['datetime'] });
 const stream = $('[data-live]');
 if (stream) live(stream);
 $('[data-focus]')?.focus();

@@ -2,3 +2,6 @@
 
 mod doors;
 mod executions;
+mod lists;
+mod runs;
+mod workflows;

@@ -97,6 +97,22 @@ impl Cx {
         Some(Self { inner: Arc::new(inner) })
     }
 
+    /// Somebody whose work goes on without a request of theirs.
+    pub(crate) fn apart(state: AdminState, principal: Principal, session: Session, origin: Origin) -> Self {
+        let client = Client { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), origin };
+        let visitor = Visitor { client, prefs: Prefs::default(), flashes: Vec::new(), headers: HeaderMap::new() };
+        let inner = Inner {
+            state,
+            visitor,
+            principal,
+            session,
+            path: "/admin/".to_owned(),
+            query: Fields::default(),
+            fragment: false,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// What every page stands over.
     #[must_use]
     pub fn state(&self) -> &AdminState {

@@ -11,13 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;
 
-/// What a body is to be read as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Json,
-    /// `application/x-www-form-urlencoded`, as Slack's commands are.
-    Form,
-}
+pub(crate) use automate_core::body::Format;
 
 /// Refuses by the head alone what would be refused after reading too.
 pub(crate) fn check_head(headers: &HeaderMap, limit: usize) -> Result<Format, Problem> {
@@ -47,29 +41,14 @@ pub(crate) fn check_head(headers: &HeaderMap, limit: usize) -> Result<Format, Pr
     Ok(format)
 }
 
-/// The format that the content type names. An absent one is JSON, as senders that are written in
-/// a hurry leave it out; one in another character set than UTF-8 is refused, because it would be
-/// read as something else than what was signed.
+/// The format that the content type names; a request has one at most.
 fn format(headers: &HeaderMap) -> Option<Format> {
     let mut all = headers.get_all(header::CONTENT_TYPE).iter();
-    let Some(value) = all.next() else { return Some(Format::Json) };
+    let Some(value) = all.next() else { return Format::of(None) };
     if all.next().is_some() {
         return None;
     }
-    let value = value.to_str().ok()?.to_ascii_lowercase();
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next()?;
-    let utf8 = parts.filter_map(|parameter| parameter.strip_prefix("charset=")).all(|charset| {
-        let charset = charset.trim_matches('"');
-        charset == "utf-8" || charset == "utf8"
-    });
-    let format = match essence {
-        "application/json" => Format::Json,
-        "application/x-www-form-urlencoded" => Format::Form,
-        _ if essence.starts_with("application/") && essence.ends_with("+json") => Format::Json,
-        _ => return None,
-    };
-    utf8.then_some(format)
+    Format::of(Some(value.to_str().ok()?))
 }
 
 /// Reads the whole body. The permit stands for its bytes in memory and is to be held as long as

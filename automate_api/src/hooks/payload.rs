@@ -1,35 +1,18 @@
-//! From verified bytes to a value.
+//! From verified bytes to a value, and what the sender is told where that cannot be.
 
-use automate_core::limits;
-use automate_core::store::Json;
+use automate_core::body::{self, BodyError, Format};
+use automate_core::json_gate::GateError;
 use http::StatusCode;
-use serde_json::{Map, Value};
 
-use super::body::Format;
-use crate::json_gate::{self, GateError};
 use crate::problem::{FieldError, Problem};
 
-/// A payload that passed the gate.
-#[derive(Debug)]
-pub(crate) struct Payload {
-    pub(crate) value: Value,
-    /// The value as JSON text: the body itself where that is JSON.
-    pub(crate) text: Json,
-    pub(crate) is_body: bool,
-}
+pub(crate) use automate_core::body::{Payload, decoded};
 
 pub(crate) fn parse(format: Format, body: &[u8]) -> Result<Payload, Problem> {
-    match format {
-        Format::Json => {
-            let (text, value) = json_gate::parse(body).map_err(|error| refused(&error))?;
-            Ok(Payload { value, text: text.into(), is_body: true })
-        }
-        Format::Form => {
-            let value = Value::Object(form(body)?);
-            let text = value.to_string().into();
-            Ok(Payload { value, text, is_body: false })
-        }
-    }
+    body::parse(format, body).map_err(|error| match error {
+        BodyError::Json(error) => refused(&error),
+        BodyError::Form { code, message } => Problem::new(StatusCode::BAD_REQUEST, code, message),
+    })
 }
 
 /// 400 for what the gate refused.
@@ -39,65 +22,10 @@ pub(crate) fn refused(error: &GateError) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, code, error.kind.to_string()).with_errors(vec![place])
 }
 
-/// A form as an object of strings (URL Standard, section 5.1). A name that comes more than once
-/// becomes a list, as forms with several choices send it.
-fn form(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    let invalid = |code, detail| Problem::new(StatusCode::BAD_REQUEST, code, detail);
-    let mut object = Map::new();
-    let fields = body.split(|byte| *byte == b'&').filter(|field| !field.is_empty());
-    for (n, field) in fields.enumerate() {
-        if n == limits::JSON_KEYS {
-            return Err(invalid("FORM_TOO_MANY_FIELDS", "the form has too many fields"));
-        }
-        let (name, value) = match field.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&field[..at], &field[at + 1..]),
-            None => (field, &[][..]),
-        };
-        let decode = |bytes| decoded(bytes).ok_or_else(|| invalid("INVALID_FORM", "the form is not valid UTF-8"));
-        let (name, value) = (decode(name)?, decode(value)?);
-        if name.contains('\0') || value.contains('\0') {
-            return Err(invalid("FORM_NUL", "the form holds the character NUL"));
-        }
-        match object.get_mut(&name) {
-            None => {
-                object.insert(name, Value::String(value));
-            }
-            Some(Value::Array(values)) => values.push(Value::String(value)),
-            Some(one) => *one = Value::Array(vec![one.take(), Value::String(value)]),
-        }
-    }
-    if object.is_empty() {
-        return Err(invalid("INVALID_FORM", "the form is empty"));
-    }
-    Ok(object)
-}
-
-/// Undoes the encoding of forms and queries; `None` where the result is not UTF-8.
-pub(crate) fn decoded(bytes: &[u8]) -> Option<String> {
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let escape = (*byte == b'%')
-            .then(|| bytes.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match (byte, escape) {
-            (_, Some(escaped)) => {
-                plain.push(escaped);
-                at += 3;
-                continue;
-            }
-            (b'+', None) => plain.push(b' '),
-            (byte, None) => plain.push(*byte),
-        }
-        at += 1;
-    }
-    String::from_utf8(plain).ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use automate_core::limits;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -13,6 +13,7 @@
 //! [`CorsMixin`], [`TenantFilterMixin`], [`RateLimitMixin`], [`PaginationMixin`].
 
 mod access;
+mod bounds;
 mod call;
 mod conditions;
 mod cors;

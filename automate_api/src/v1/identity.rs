@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use automate_core::access::{EVERYTHING, Principal, all_permissions};
 use automate_core::ids::TenantId;
 use automate_core::policy::Policies;
+use automate_governance::connections::ChangeError;
 use automate_governance::identity::{self, Client, Identity, IdentityError};
 use automate_governance::policy::{Bucket, Governor, RateBuckets};
 use automate_governance::secrets::SecretStoreError;
@@ -169,6 +170,15 @@ impl From<identity::AuthError> for Problem {
         match error.retry_after() {
             Some(after) => problem.with_retry_after(after),
             None => problem,
+        }
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Secret(error) => error.into(),
+            ChangeError::Resource(error) => error.into(),
         }
     }
 }

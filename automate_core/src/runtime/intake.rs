@@ -3,6 +3,7 @@
 mod accepting;
 mod by_hand;
 mod error;
+mod redelivery;
 
 pub(super) use by_hand::ByHand;
 
@@ -27,6 +28,7 @@ use crate::store::{
 };
 
 pub use error::{InputProblem, IntakeError};
+pub use redelivery::{RedeliveredBy, Redelivery, RedeliveryError, dedupe_of};
 
 /// How long an accept waits for a slot while none becomes free, before its execution goes to the
 /// queue instead. Waiting spares the claim and the load, so it is what keeps the throughput up when
@@ -304,6 +306,10 @@ impl Engine {
         event_type: &str,
         payload: impl FnOnce() -> Value,
     ) -> Result<Option<Accept>, IntakeError> {
+        if about.effects.is_test() {
+            // What it would have started would reach the world.
+            return Ok(None);
+        }
         let depth = about.depth + 1;
         let snapshot = self.triggers().await?;
         let records: Vec<TriggerRecord> = snapshot.events(about.tenant_id, event_type).cloned().collect();
@@ -414,6 +420,7 @@ impl Engine {
                 version: new.version,
                 correlation_id: new.correlation_id.clone(),
                 depth: incoming.depth,
+                effects: Arc::default(),
             };
             starts.push(Start { definition, context: context.clone(), about, new, input: None, permit: None });
         }

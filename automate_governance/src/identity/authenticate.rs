@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use automate_core::access::{Actor, ActorKind, Principal};
 use automate_core::ids::{TenantId, TokenId, UserId};
 use automate_core::store::StoreError;
+use automate_store::db::Database;
 use automate_store::error::store_error;
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
@@ -96,6 +97,24 @@ impl Identity {
             Presented::Nothing | Presented::Bearer(_) => Err(AuthError::Missing),
             Presented::Unusable => Err(AuthError::Invalid),
         }
+    }
+
+    /// A person as they are now, in a tenant: for work that they asked for and that goes on without
+    /// them. None where they may not come in any more, or do not belong to the tenant.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn person(&self, user: UserId, tenant: TenantId) -> Result<Option<Principal>, StoreError> {
+        let load = move |db: Database| async move {
+            let db = db.orm_reader();
+            let Some(grants) = grants::load(db, user.0).await? else { return Ok(None) };
+            let belongs = grants.user.is_superuser || grants.user.tenant_id == Some(tenant.0);
+            if !belongs || !grants::is_tenant_active(db, tenant.0).await? && !grants.user.is_superuser {
+                return Ok(None);
+            }
+            Ok(Some(principal_of(grants, Some(tenant))))
+        };
+        self.inner.db.run(load).await
     }
 
     async fn by_token(&self, text: &str) -> Result<Authenticated, AuthError> {

@@ -111,11 +111,7 @@ fn list(face: &Arc<Face>) -> Operation {
 }
 
 async fn list_rows(face: Arc<Face>, call: Call) -> Result<Reply, Problem> {
-    let mut pairs = call.query.clone();
-    if let Some((_, ordering)) = pairs.iter_mut().find(|(name, _)| name == "ordering") {
-        *ordering = first_of_each(ordering);
-    }
-    let mut query = ListQuery::parse(face.model, &pairs)?;
+    let mut query = ListQuery::parse(face.model, &call.query)?;
     if call.query("limit").is_none() {
         query.limit = call.pagination.limit;
     }
@@ -128,18 +124,6 @@ async fn list_rows(face: Arc<Face>, call: Call) -> Result<Reply, Problem> {
         body["count"] = count.into();
     }
     Reply::ok(body)
-}
-
-/// An order without columns that it names already: they decide nothing.
-fn first_of_each(ordering: &str) -> String {
-    let mut words: Vec<&str> = Vec::new();
-    for word in ordering.split(',') {
-        let column = word.trim_start_matches('-');
-        if words.iter().all(|before| before.trim_start_matches('-') != column) {
-            words.push(word);
-        }
-    }
-    words.join(",")
 }
 
 fn retrieve(face: &Arc<Face>) -> Operation {

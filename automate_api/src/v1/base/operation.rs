@@ -94,6 +94,8 @@ pub struct Input {
     pub shape: Shape,
     /// Whether it may be left out.
     pub optional: bool,
+    /// Whether it is read into a type, of which lengths and ranges are no part: they are checked before.
+    pub typed: bool,
 }
 
 /// One operation. Made by [`Operation::get`] and the like, completed by the methods, mounted by a
@@ -264,19 +266,24 @@ impl Operation {
     /// The body: JSON of a type. Members that the type does not have are refused.
     #[must_use]
     pub fn reads<T: ToSchema>(self) -> Self {
-        self.reads_shape(Shape::of::<T>().closed(), false)
+        self.reads_typed(Shape::of::<T>().closed(), false)
     }
 
     /// The body, which may be left out.
     #[must_use]
     pub fn may_read<T: ToSchema>(self) -> Self {
-        self.reads_shape(Shape::of::<T>().closed(), true)
+        self.reads_typed(Shape::of::<T>().closed(), true)
+    }
+
+    fn reads_typed(mut self, shape: Shape, optional: bool) -> Self {
+        self.input = Some(Input { shape, optional, typed: true });
+        self
     }
 
     /// The body: JSON of a shape.
     #[must_use]
     pub fn reads_shape(mut self, shape: Shape, optional: bool) -> Self {
-        self.input = Some(Input { shape, optional });
+        self.input = Some(Input { shape, optional, typed: false });
         self
     }
 

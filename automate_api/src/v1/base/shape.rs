@@ -103,6 +103,11 @@ impl Shape {
         }
     }
 
+    /// Its schema, written out.
+    pub(super) fn schema(&self) -> &RefOr<Schema> {
+        &self.schema
+    }
+
     /// The named shapes in it, itself included.
     #[must_use]
     pub fn components(&self) -> Vec<(String, RefOr<Schema>)> {

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use automate_connectors::base::Health;
 use automate_core::limits;
-use automate_governance::connections::{CheckedFields, StoredConnections, check_fields, check_name, own_secrets};
+use automate_governance::connections::{CheckedFields, ConnectionChange, StoredConnections, check_fields, check_name};
 use automate_governance::models::CONNECTIONS;
-use automate_governance::secrets::{DatabaseBackend, SecretWrite};
-use automate_store::resource::{Model, NoHooks, ResourceError, Row, Selection};
+use automate_governance::secrets::DatabaseBackend;
+use automate_store::resource::{Model, ResourceError, Row, Selection};
 use http::StatusCode;
-use sea_orm::DatabaseTransaction;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -167,41 +166,6 @@ fn may_store_secrets(call: &Call) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Stores the secrets that fields were given with.
-async fn store_secrets(
-    call: &Call,
-    txn: &DatabaseTransaction,
-    store: &DatabaseBackend,
-    checked: &CheckedFields,
-) -> Result<(), Problem> {
-    for (key, value) in &checked.secrets {
-        let (tenant, audit) = (call.tenant()?, call.api.audit());
-        store.write_on_record_in(txn, audit, &call.writer(), tenant, key, value, SecretWrite::Set).await?;
-    }
-    Ok(())
-}
-
-/// Deletes the secrets of a connection's own that no field of it names any more.
-async fn drop_secrets(
-    call: &Call,
-    txn: &DatabaseTransaction,
-    store: &DatabaseBackend,
-    old: &Row,
-    kept: &BTreeMap<String, String>,
-) -> Result<(), Problem> {
-    let name = old.fields.get("name").and_then(Value::as_str).unwrap_or_default();
-    let of = |fields: &Map<String, Value>| {
-        let texts = fields.iter().filter_map(|(field, value)| Some((field.as_str(), value.as_str()?)));
-        own_secrets(name, texts)
-    };
-    let before = old.fields.get("fields").and_then(Value::as_object).map(of).unwrap_or_default();
-    let after = own_secrets(name, kept.iter().map(|(field, value)| (field.as_str(), value.as_str())));
-    for key in before.into_iter().filter(|key| !after.contains(key)) {
-        store.delete_on_record_in(txn, call.api.audit(), &call.writer(), call.tenant()?, &key).await?;
-    }
-    Ok(())
-}
-
 fn shown(call: &Call, row: &Row) -> Map<String, Value> {
     row.shown(&CONNECTIONS, &call.principal)
 }
@@ -220,14 +184,9 @@ async fn create(call: Call) -> Result<Reply, Problem> {
     let store = call.api.service::<DatabaseBackend>()?;
     let caller = call.clone();
     let reply = change(call, move |call, txn| async move {
-        let fields = Map::from_iter([
-            ("connector".to_owned(), json!(connector)),
-            ("name".to_owned(), json!(name)),
-            ("fields".to_owned(), json!(checked.fields)),
-        ]);
-        let resources = call.api.resources().clone();
-        let row = resources.create_in(&txn, &CONNECTIONS, &call.writer(), &NoHooks, fields).await?;
-        store_secrets(&call, &txn, &store, &checked).await?;
+        let (resources, writer) = (call.api.resources(), call.writer());
+        let making = ConnectionChange { txn: &txn, resources, secrets: &store, writer: &writer };
+        let row = making.create(&connector, &name, &checked).await?;
         let id = row.id(&CONNECTIONS).ok_or_else(Problem::internal)?;
         let reply = Reply::created(&format!("{PREFIX}/connections/{id}"), shown(&call, &row))?;
         Ok((txn, reply.with_version(row.version.unwrap_or_default())))
@@ -246,15 +205,12 @@ async fn update(call: Call) -> Result<Reply, Problem> {
         let resources = call.api.resources().clone();
         let old = resources.get_in(&txn, &CONNECTIONS, &call.writer(), id).await?;
         must_be_as_read(&call, old.version)?;
-        let mut fields = Map::new();
-        if let Some(given) = given {
-            let text = |column: &str| old.fields.get(column).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let checked = checked(&call, &text("connector"), &text("name"), &given)?;
-            store_secrets(&call, &txn, &store, &checked).await?;
-            drop_secrets(&call, &txn, &store, &old, &checked.fields).await?;
-            fields.insert("fields".to_owned(), json!(checked.fields));
-        }
-        let row = resources.update_in(&txn, &CONNECTIONS, &call.writer(), &NoHooks, id, fields, None).await?;
+        let text = |column: &str| old.fields.get(column).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let checked = |given: BTreeMap<String, String>| checked(&call, &text("connector"), &text("name"), &given);
+        let checked = given.map(checked).transpose()?;
+        let writer = call.writer();
+        let changing = ConnectionChange { txn: &txn, resources: &resources, secrets: &store, writer: &writer };
+        let row = changing.update(&old, checked.as_ref()).await?;
         let reply = Reply::ok(shown(&call, &row))?;
         Ok((txn, reply.with_version(row.version.unwrap_or_default())))
     })
@@ -271,8 +227,9 @@ async fn destroy(call: Call) -> Result<Reply, Problem> {
         let resources = call.api.resources().clone();
         let old = resources.get_in(&txn, &CONNECTIONS, &call.writer(), id).await?;
         must_be_as_read(&call, old.version)?;
-        drop_secrets(&call, &txn, &store, &old, &BTreeMap::new()).await?;
-        resources.delete_in(&txn, &CONNECTIONS, &call.writer(), &NoHooks, id, None).await?;
+        let writer = call.writer();
+        let deleting = ConnectionChange { txn: &txn, resources: &resources, secrets: &store, writer: &writer };
+        deleting.delete(&old).await?;
         Ok((txn, Reply::no_content()))
     })
     .await?;

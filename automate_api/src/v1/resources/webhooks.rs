@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use automate_core::access::Principal;
 use automate_core::ids::EventId;
+use automate_core::runtime::dedupe_of;
 use automate_store::models::events::{EVENTS, WEBHOOKS};
 use automate_store::resource::{ListQuery, Model, Selection};
 use base64::Engine as _;
@@ -60,21 +61,10 @@ impl BaseReadOnlyViewSet for Webhooks {
     }
 }
 
-/// Whether it was taken, and whether that was for the first time; `conflict` is one with the id of an
-/// earlier one and another body.
-fn dedupe_of(signature: &str) -> Value {
-    match signature {
-        "ok" => "first".into(),
-        "DUPLICATE" => "duplicate".into(),
-        "DELIVERY_CONFLICT" => "conflict".into(),
-        _ => Value::Null,
-    }
-}
-
 /// A row with its body as text, where it is text, and with what its signature says of it.
 async fn represented(call: &Call, mut row: Map<String, Value>) -> Result<Map<String, Value>, Problem> {
     if let Some(signature) = row.get("signature").and_then(Value::as_str) {
-        let dedupe = dedupe_of(signature);
+        let dedupe = dedupe_of(signature).map_or(Value::Null, Into::into);
         row.insert("dedupe".to_owned(), dedupe);
     }
     if row.contains_key("body") {
@@ -106,9 +96,4 @@ async fn body_of_event(call: &Call, row: &Map<String, Value>) -> Result<Option<V
     }
     let event = call.api.engine().ports().store.event(call.tenant()?, EventId(id)).await?;
     Ok(Some(event.payload.as_bytes().to_vec()))
-}
-
-/// Whether a request was found to be what it should be.
-fn passed(signature: &str) -> bool {
-    !dedupe_of(signature).is_null()
 }

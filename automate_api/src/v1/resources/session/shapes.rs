@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::Problem;
 use crate::v1::base::Call;
-use crate::v1::resources::changing::wrong;
 
 /// Somebody who logs in.
 #[derive(Deserialize, ToSchema)]
@@ -28,19 +27,6 @@ pub(super) struct LogInBody {
     /// The code of the second factor, where there is one, or a recovery code.
     #[schema(max_length = 32, example = "123456")]
     pub(super) code: Option<String>,
-}
-
-/// Characters of a code, at most; the schemas say the same.
-pub(super) const CODE_CHARS: usize = 32;
-/// Characters of a ticket, at most; the schema says the same.
-pub(super) const TICKET_CHARS: usize = 200;
-
-/// Refuses what is longer than its schema says, before it is compared with anything.
-pub(super) fn within(member: &str, text: &str, most: usize) -> Result<(), Problem> {
-    if text.chars().nth(most).is_none() {
-        return Ok(());
-    }
-    Err(wrong(member, "TOO_LONG", &format!("has {most} characters at most")))
 }
 
 /// The second step of a log-in.

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use automate_core::limits;
+use crate::limits;
 use serde_json::Value;
 
 /// Why a text was refused, and where.

@@ -1,0 +1,87 @@
+//! How many rows match, as far as one counts, and which: without reading more than a bound.
+
+use sea_orm::sea_query::{Expr, Func, Query};
+use sea_orm::{ConnectionTrait, DatabaseExecutor, DbBackend};
+use uuid::Uuid;
+
+use automate_core::limits;
+use automate_core::store::StoreError;
+
+use super::cursor::order;
+use super::list::{Listing, snapshot};
+use super::{ColumnKind, ListQuery, Model, ResourceError, Resources, Writer, scoped};
+use crate::error::store_error;
+
+impl Resources {
+    /// How many rows match a query, counted up to `most`: where there are more, the answer is `most`.
+    /// The database gives up after [`limits::COUNT_TIME`], where it can be told so (PostgreSQL).
+    ///
+    /// # Errors
+    /// As [`Resources::list`]; `Store` with `Unavailable` where counting took too long.
+    pub async fn count_up_to(
+        &self,
+        model: &'static Model,
+        caller: &Writer,
+        query: &ListQuery,
+        most: u64,
+    ) -> Result<u64, ResourceError> {
+        let listing = Listing::new(model, caller, query)?;
+        self.run(move |resources| async move {
+            let Some(scoped) = scoped(model, Self::scope(model, listing.principal())) else { return Ok(0) };
+            let txn = snapshot(&resources.db).await?;
+            let db = DatabaseExecutor::from(&txn);
+            let backend = db.get_database_backend();
+            let counted = async {
+                if backend == DbBackend::Postgres {
+                    let most = limits::COUNT_TIME.as_millis();
+                    db.execute_unprepared(&format!("SET LOCAL statement_timeout = {most}"))
+                        .await
+                        .map_err(store_error)?;
+                }
+                let mut found = scoped.select();
+                found.expr_as(Expr::value(1_i32), "one").cond_where(listing.conditions(backend)?).limit(most);
+                let mut count = Query::select();
+                count.expr_as(Func::count(Expr::col("one")), "n").from_subquery(found, "counted");
+                let row = db.query_one(&count).await.map_err(store_error)?;
+                let n: i64 = row.map_or(Ok(0), |row| row.try_get("", "n")).map_err(store_error)?;
+                Ok::<u64, StoreError>(u64::try_from(n).unwrap_or(0))
+            }
+            .await;
+            drop(db);
+            txn.rollback().await.map_err(store_error)?;
+            Ok(counted?)
+        })
+        .await
+    }
+
+    /// The ids of the rows that match a query, in its order, at most `most` of them. What it says of
+    /// pages and fields does not matter.
+    ///
+    /// # Errors
+    /// As [`Resources::list`]; `Internal` where rows of the model have no ids.
+    pub async fn ids_up_to(
+        &self,
+        model: &'static Model,
+        caller: &Writer,
+        query: &ListQuery,
+        most: u64,
+    ) -> Result<Vec<Uuid>, ResourceError> {
+        let is_id = model.column(model.key).is_some_and(|key| key.kind == ColumnKind::Uuid) && model.keys.len() == 1;
+        if !is_id {
+            return Err(StoreError::Internal(format!("rows of `{}` have no id of their own", model.table)).into());
+        }
+        let listing = Listing::new(model, caller, query)?;
+        self.run(move |resources| async move {
+            let Some(scoped) = scoped(model, Self::scope(model, listing.principal())) else { return Ok(Vec::new()) };
+            let db = resources.db.orm_reader();
+            let backend = db.get_database_backend();
+            let mut select = scoped.select();
+            select.column(model.key).cond_where(listing.conditions(backend)?).limit(most);
+            order(model, listing.ordering(), false, &mut select);
+            let rows = db.query_all(&select).await.map_err(store_error)?;
+            let ids = rows.iter().map(|row| row.try_get::<Uuid>("", model.key));
+            Ok(ids.collect::<Result<Vec<_>, _>>().map_err(store_error)?)
+        })
+        .await
+    }
+}
