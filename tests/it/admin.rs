@@ -1,6 +1,7 @@
 //! The admin, page by page, on a real server.
 
 mod doors;
+mod executions;
 mod lists;
 mod runs;
 mod workflows;
