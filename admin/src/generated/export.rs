@@ -10,7 +10,7 @@ use futures_util::stream;
 use serde_json::{Map, Value, json};
 
 use super::Here;
-use super::list::{Asked, CURSOR, sees};
+use super::list::{Asked, CURSOR, judged, rows_of, sees};
 use crate::erased::AnyAdmin;
 use crate::error::AdminError;
 use crate::http::{Cx, Reply, csv_attachment};
@@ -78,7 +78,7 @@ pub(super) async fn download(cx: Cx, here: Here) -> Reply {
         .ok_or_else(|| AdminError::Query("`format` must be csv or jsonl".to_owned()))?;
     let asked = Asked::of(&cx, admin, &cx.query().without(&[FORMAT, CURSOR]))?;
     let mut query = ListQuery { cursor: None, limit: limits::LIST_LIMIT_MAX, ..asked.query };
-    query.fields.clone_from(&columns);
+    query.fields = judged(spec, columns.clone());
     let told = cx.query().without(&[FORMAT, CURSOR]).to_query();
     let entry = cx
         .entry(&format!("{}.export", spec.model.noun))
@@ -115,7 +115,9 @@ impl Export {
             line(&mut text, self.columns.iter().map(|name| (*name).to_owned()));
         }
         self.begun = true;
-        for row in &page.results {
+        let next = page.next.clone();
+        for row in rows_of(&self.cx, spec, page) {
+            let row = &row.fields;
             match self.format {
                 Format::Csv => line(&mut text, self.columns.iter().map(|name| csv_cell(row.get(*name)))),
                 Format::JsonLines => {
@@ -126,8 +128,8 @@ impl Export {
                 }
             }
         }
-        self.over = page.next.is_none();
-        self.query.cursor = page.next;
+        self.over = next.is_none();
+        self.query.cursor = next;
         Ok(Some(Bytes::from(text)))
     }
 }

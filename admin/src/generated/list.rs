@@ -28,7 +28,7 @@ use crate::http::{Cx, Fields, Prefs, Reply, Shell};
 use crate::spec::{Spec, Verb};
 use crate::views::ViewBar;
 
-pub(super) use columns::{named, read_of, rows_of, sees, visible};
+pub(super) use columns::{judged, named, read_of, rows_of, sees, visible};
 pub(super) use edit::{submit as submit_edits, why};
 pub(super) use params::{CURSOR, VIEW, plain};
 
@@ -145,7 +145,7 @@ struct ListPage {
     import: String,
     exports: Vec<(&'static str, String)>,
     trash: bool,
-    trash_url: String,
+    more: Vec<(&'static str, String)>,
 }
 
 #[derive(Template)]
@@ -183,7 +183,7 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
     let count = if too_much { None } else { counted(&cx, spec, &asked, &page).await? };
     let drill = if too_much { Vec::new() } else { drilled(&cx, admin, &asked.params).await? };
     let (next, previous) = (page.next.clone(), page.previous.clone());
-    let rows = rows_of(page);
+    let rows = rows_of(&cx, spec, page);
     let texts = columns::texts(&cx, spec, &asked.columns, &rows).await?;
     let mut params = asked.params;
     name_related(&cx, spec, &mut params.active).await?;
@@ -361,6 +361,16 @@ fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
     let exported = |format: &'static str| format!("{path}export/{}", export.with("format", format).to_query());
     let may_export = spec.export.is_some() && !params.trash;
     let can_add = spec.allows(cx, Verb::Add, None);
+    let mut more = Vec::new();
+    if cx.can("audit.view_entry") {
+        more.push(("History", format!("{path}history/")));
+    }
+    if has_ids(spec) && (selectable || !spec.actions.is_empty()) {
+        more.push(("Runs", format!("{path}runs/")));
+    }
+    if spec.deleted_at.is_some() && !params.trash {
+        more.push(("Trash", format!("{path}?{}=1", params::TRASH)));
+    }
     let mut shell = cx.shell(if params.trash { format!("{} in the trash", spec.plural) } else { spec.plural.clone() });
     if params.trash {
         shell = shell.crumb(&spec.plural, format!("{path}?{VIEW}=all"));
@@ -393,11 +403,7 @@ fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
             Vec::new()
         },
         trash: params.trash,
-        trash_url: if spec.deleted_at.is_some() && !params.trash {
-            format!("{path}?{}=1", params::TRASH)
-        } else {
-            String::new()
-        },
+        more,
         rows,
         shell,
         path,
@@ -422,7 +428,10 @@ fn row_view(cx: &Cx, spec: &Spec, columns: &[ListColumn], whole: &Row, texts: &T
     let cells: Vec<CellView> = columns.iter().enumerate().map(cell).collect();
     let name = if sees(cx, spec, spec.text) { plain(row.get(spec.text)) } else { String::new() };
     let name = if name.is_empty() { crate::column::short(&id) } else { name };
-    let links = spec.row_link.and_then(|link| link(row)).into_iter().collect();
+    let mut links: Vec<(String, String)> = spec.row_link.and_then(|link| link(row)).into_iter().collect();
+    if editing.trash && spec.allows(cx, Verb::Delete, Some(whole)) {
+        links.push(("Restore…".to_owned(), format!("{}{id}/restore/", spec.url())));
+    }
     let version = whole.version.filter(|_| editing.any());
     RowView { id, url, name, version, cells, links }
 }

@@ -259,7 +259,7 @@ impl Doer {
         let query = narrowed(self.admin.as_ref(), &self.cx, query);
         let page = self.cx.state().resources().list(spec.model, &self.cx.writer(), &query).await;
         let page = page.map_err(|error| said(error.into()))?;
-        Ok(rows_of(page))
+        Ok(rows_of(&self.cx, spec, page))
     }
 }
 

@@ -146,7 +146,8 @@ pub(crate) async fn named(
         return Ok(HashMap::new());
     }
     let text = if sees(cx, spec, spec.text) { spec.text } else { model.key };
-    let query = ListQuery { fields: vec![model.key, text], limit: ids.len() as u64, ..ListQuery::default() };
+    let fields = judged(spec, if text == model.key { vec![text] } else { vec![model.key, text] });
+    let query = ListQuery { fields, limit: ids.len() as u64, ..ListQuery::default() };
     let query = admin.queryset(cx, query.filter(model.key, Comparison::In, ids));
     let page = cx.state().resources().list(model, &cx.writer(), &query).await?;
     let one = |row: &Map<String, Value>| {
@@ -155,7 +156,7 @@ pub(crate) async fn named(
         let called = if called.is_empty() || text == model.key { short(&id) } else { called };
         (id.clone(), (called, spec.row_url(&id)))
     };
-    Ok(page.results.iter().map(one).collect())
+    Ok(rows_of(cx, spec, page).iter().map(|row| one(&row.fields)).collect())
 }
 
 /// What a cell of a row shows.
@@ -204,8 +205,18 @@ fn cut(text: &str) -> String {
     cut
 }
 
-/// The rows of a page, with their versions.
-pub(crate) fn rows_of(page: Page) -> Vec<Row> {
+/// The rows of a page that somebody may see, with their versions.
+pub(crate) fn rows_of(cx: &Cx, spec: &Spec, page: Page) -> Vec<Row> {
     let versions = page.versions.into_iter().chain(std::iter::repeat(None));
-    page.results.into_iter().zip(versions).map(|(fields, version)| Row { fields, version }).collect()
+    let rows = page.results.into_iter().zip(versions).map(|(fields, version)| Row { fields, version });
+    rows.filter(|row| spec.may.is_none() || spec.allows(cx, Verb::View, Some(row))).collect()
+}
+
+/// Some fields, and those by which is decided whether somebody may see a row.
+pub(crate) fn judged(spec: &Spec, mut fields: Vec<&'static str>) -> Vec<&'static str> {
+    if spec.may.is_some() {
+        let more = read_of(spec, &[]).into_iter().filter(|name| !fields.contains(name)).collect::<Vec<_>>();
+        fields.extend(more);
+    }
+    fields
 }

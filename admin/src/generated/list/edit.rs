@@ -36,6 +36,8 @@ pub(super) struct EditCell {
 pub(super) struct Editing<'a> {
     admin: &'a Arc<dyn AnyAdmin>,
     fields: Vec<&'static str>,
+    /// Whether it is the trash, where nothing is changed.
+    pub(super) trash: bool,
 }
 
 impl<'a> Editing<'a> {
@@ -45,7 +47,7 @@ impl<'a> Editing<'a> {
         let shown = |name: &&'static str| {
             may && columns.iter().any(|column| matches!(column.shows, Shows::Field(field) if field == *name))
         };
-        Self { admin, fields: editable(cx, spec).into_iter().filter(shown).collect() }
+        Self { admin, fields: editable(cx, spec).into_iter().filter(shown).collect(), trash }
     }
 
     pub(super) fn any(&self) -> bool {
@@ -223,7 +225,7 @@ async fn rows_of(cx: &Cx, admin: &Arc<dyn AnyAdmin>, typed: &[Typed]) -> Result<
     let query = ListQuery { fields, limit: typed.len() as u64, ..ListQuery::default() };
     let query = narrowed(admin.as_ref(), cx, query.filter(spec.model.key, Comparison::In, ids));
     let page = cx.state().resources().list(spec.model, &cx.writer(), &query).await?;
-    Ok(columns::rows_of(page))
+    Ok(columns::rows_of(cx, spec, page))
 }
 
 async fn save(cx: &Cx, admin: &Arc<dyn AnyAdmin>, row: &Row, typed: &Typed) -> Result<(), AdminError> {
