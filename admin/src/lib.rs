@@ -11,6 +11,7 @@ pub mod action;
 pub mod check;
 pub mod column;
 pub mod control;
+mod counted;
 mod erased;
 pub mod error;
 pub mod filter;

@@ -6,22 +6,25 @@ use crate::spec::Verb;
 /// A page of the operations part: its name, its place, its icon, the permission that it takes.
 struct Place(&'static str, &'static str, &'static str, &'static str);
 
+/// The page of dead letters, whose number stands beside it.
+const DEAD: &str = "/admin/dead/";
+
 const OPERATE: &[Place] = &[
     Place("Overview", "/admin/", "overview", ""),
     Place("Executions", "/admin/executions/", "executions", "executions.view_execution"),
-    Place("Dead letters", "/admin/dead/", "dead", "outbox.view_item"),
-    Place("Webhook inbox", "/admin/webhooks/", "webhook", "executions.view_webhookrequest"),
+    Place("Dead letters", DEAD, "dead", "outbox.view_item"),
+    Place("Webhook inbox", "/admin/webhooks/", "webhooks", "executions.view_webhookrequest"),
     Place("Outbox", "/admin/outbox/", "outbox", "outbox.view_item"),
-    Place("Queues", "/admin/queues/", "queue", "outbox.view_item"),
-    Place("Workers", "/admin/workers/", "worker", "outbox.view_item"),
+    Place("Queues", "/admin/queues/", "queues", "outbox.view_item"),
+    Place("Workers", "/admin/workers/", "workers", "outbox.view_item"),
     // Schedules and approvals come here, with their engines.
 ];
 
 const BUILD: &[Place] = &[
-    Place("Workflows", "/admin/workflows/", "workflow", "workflows.view_workflow"),
-    Place("Connectors", "/admin/connectors/", "connector", "connectors.view_connector"),
-    Place("Connections", "/admin/connections/", "connection", "connectors.view_connection"),
-    Place("Secrets", "/admin/secrets/", "secret", "secrets.view_secret"),
+    Place("Workflows", "/admin/workflows/", "workflows", "workflows.view_workflow"),
+    Place("Connectors", "/admin/connectors/", "connectors", "connectors.view_connector"),
+    Place("Connections", "/admin/connections/", "connections", "connectors.view_connection"),
+    Place("Secrets", "/admin/secrets/", "secrets", "secrets.view_secret"),
     // Extensions and the playground of templates come here.
 ];
 
@@ -53,8 +56,17 @@ fn places(cx: &Cx, places: &[Place]) -> Vec<NavItem> {
             url: (*url).to_owned(),
             icon,
             current: is_current(cx.path(), url),
+            count: if *url == DEAD { dead_letters(cx) } else { String::new() },
         })
         .collect()
+}
+
+/// The dead letters of the tenant, as far as they are counted; nothing where there are none.
+fn dead_letters(cx: &Cx) -> String {
+    match cx.principal().tenant.and_then(|tenant| cx.state().dead_letters().known(tenant)) {
+        None | Some(0) => String::new(),
+        Some(count) => crate::operations::counted(count),
+    }
 }
 
 fn models(cx: &Cx, group: &str) -> Vec<NavItem> {
@@ -63,7 +75,13 @@ fn models(cx: &Cx, group: &str) -> Vec<NavItem> {
     shown
         .map(|spec| {
             let url = spec.url();
-            NavItem { label: spec.plural.clone(), current: is_current(cx.path(), &url), url, icon: "table" }
+            NavItem {
+                label: spec.plural.clone(),
+                current: is_current(cx.path(), &url),
+                url,
+                icon: "model",
+                count: String::new(),
+            }
         })
         .collect()
 }

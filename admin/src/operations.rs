@@ -1,16 +1,23 @@
 //! The pages on which runs are operated.
 
+mod audit;
 mod confirm;
+mod connections;
+mod connectors;
 mod dead;
 mod execution;
 mod executions;
 mod grammar;
 pub(crate) mod graph;
+mod help;
 mod live;
 mod once;
 mod outbox;
 mod overview;
+mod palette;
 mod queues;
+mod referring;
+mod secrets;
 mod timeline;
 mod webhooks;
 pub(crate) mod words;
@@ -19,6 +26,8 @@ use axum::Router;
 use axum::routing::get;
 
 use crate::state::AdminState;
+
+pub(crate) use outbox::counted;
 
 /// The routes of these pages.
 pub(crate) fn routes() -> Router<AdminState> {
@@ -30,4 +39,10 @@ pub(crate) fn routes() -> Router<AdminState> {
         .merge(outbox::routes())
         .merge(queues::routes())
         .merge(webhooks::routes())
+        .merge(connectors::routes())
+        .merge(connections::routes())
+        .merge(secrets::routes())
+        .merge(audit::routes())
+        .merge(palette::routes())
+        .merge(help::routes())
 }

@@ -18,6 +18,7 @@ use automate_store::resource::Resources;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::counted::DeadLetters;
 use crate::site::AdminSite;
 
 /// How the admin behaves.
@@ -75,6 +76,7 @@ pub struct AdminState {
 struct Inner {
     parts: AdminParts,
     site: AdminSite,
+    dead: DeadLetters,
     /// Rung where a run waits for a process.
     runs_waiting: Notify,
 }
@@ -87,7 +89,8 @@ impl fmt::Debug for AdminState {
 
 impl AdminState {
     pub(crate) fn new(parts: AdminParts, site: AdminSite) -> Self {
-        Self { inner: Arc::new(Inner { parts, site, runs_waiting: Notify::new() }) }
+        let (dead, runs_waiting) = (DeadLetters::default(), Notify::new());
+        Self { inner: Arc::new(Inner { parts, site, dead, runs_waiting }) }
     }
 
     pub(crate) fn runs_waiting(&self) -> &Notify {
@@ -104,6 +107,11 @@ impl AdminState {
     #[must_use]
     pub fn site(&self) -> &AdminSite {
         &self.inner.site
+    }
+
+    /// How many dead letters there are, for the navigation.
+    pub(crate) fn dead_letters(&self) -> &DeadLetters {
+        &self.inner.dead
     }
 
     /// The engine.

@@ -1,7 +1,11 @@
 //! Every bound, in one place. A queue, a body, a loop, a template or a wait without a line here is
 //! a defect.
 
+mod pages;
+
 use std::time::Duration;
+
+pub use pages::*;
 
 /// Bytes of a workflow document.
 pub const DOCUMENT_BYTES: usize = 1024 * 1024;
@@ -31,8 +35,16 @@ pub const GRAPH_BENDS: usize = 20_000;
 pub const GRAPH_NODES_SHOWN: usize = 250;
 /// Nodes of which a picture is drawn at all.
 pub const GRAPH_NODES_DRAWN: usize = 1_000;
+/// How deep a value is made up that stands in for an answer in a test.
+pub const SAMPLE_DEPTH: usize = 8;
+/// Bytes of the answers that a test is given for its steps, as JSON.
+pub const TEST_ANSWERS_BYTES: usize = 64 * 1024;
 /// Pictures of versions kept laid out in memory.
 pub const GRAPHS_KEPT: usize = 128;
+/// Newest executions of a workflow of which lists say how many failed.
+pub const RECENT_EXECUTIONS: u64 = 100;
+/// Newest executions of a workflow among which those of one version are looked for.
+pub const VERSION_EXECUTIONS: u64 = 1_000;
 /// Attempts of a step that `retry.max_attempts` may ask for.
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Attempts kept in the history of a step; older ones are dropped from its row.
@@ -269,29 +281,6 @@ pub const OUTBOX_PAYLOAD_BYTES: usize = 1024 * 1024;
 pub const COUNTED_ITEMS: u64 = 100_000;
 /// Executions of a tenant in one state, and of the last hour, that are counted; further ones are not.
 pub const COUNTED_EXECUTIONS: u64 = 20_000;
-/// Executions that one search looks at, where no index answers it; looking on is another search.
-pub const SEARCHED_EXECUTIONS: u64 = 20_000;
-/// What a number on a page is counted to; further it says "and more".
-pub const COUNTED_SHOWN: u64 = 10_000;
-/// Executions of one minute that the overview counts.
-pub const COUNTED_PER_MINUTE: u64 = 2_000;
-/// Executions of one minute of which the overview looks how long they took.
-pub const TIMED_PER_MINUTE: u64 = 40;
-/// Failed executions, the newest ones, that the overview groups by their error.
-pub const GROUPED_FAILURES: u64 = 500;
-/// Dead letters that are read to be grouped by what failed, the newest of them.
-pub const DEAD_LETTERS_GROUPED: u64 = 5_000;
-/// Characters of an item's error that lists and groups are made of.
-pub const OUTBOX_ERROR_SHOWN_CHARS: usize = 500;
-/// Requests that one look into the inbox goes through, the newest first; older ones are on the pages
-/// behind.
-pub const INBOX_LOOKED_AT: u64 = 20_000;
-/// Executions of one event that are shown with it.
-pub const EVENT_EXECUTIONS: u64 = 50;
-/// Live workflows that are looked through for what names a secret or a connection.
-pub const REFERRING_WORKFLOWS: usize = 50;
-/// Rows that pages of the admin count; where there are more they say so.
-pub const ADMIN_COUNTED: u64 = 10_000;
 /// Bytes kept of an item's last error.
 pub const OUTBOX_ERROR_BYTES: usize = 4 * 1024;
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 pub use fields::{CheckedFields, check_fields, check_name, own_secrets, secret_key};
-pub use writing::ConnectionChange;
+pub use writing::{ChangeError, ConnectionChange};
 
 /// The table.
 pub mod entity {

@@ -4,6 +4,7 @@
 //! after the other: the row in `audit_heads` is locked. On SQLite there is one writer anyway.
 
 mod around;
+mod looking;
 mod resign;
 mod verify;
 

@@ -121,7 +121,8 @@ pub async fn look(db: &Database, tenant: TenantId, query: InboxQuery) -> Result<
             range += &format!(" AND id < {}", bind(first_v7_at(before).into()));
         }
         let most = limits::INBOX_LOOKED_AT;
-        let last = format!("SELECT id FROM webhook_requests WHERE {range} ORDER BY id DESC LIMIT 1 OFFSET {}", most - 1);
+        let last =
+            format!("SELECT id FROM webhook_requests WHERE {range} ORDER BY id DESC LIMIT 1 OFFSET {}", most - 1);
         let range_values = values.clone();
         let mut bind = |value: Value| {
             values.push(value);

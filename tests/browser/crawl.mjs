@@ -21,7 +21,8 @@ const kind = (path) => {
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'ID')
     .replace(/\/\d+(?=\/)/g, '/N')
     .replace(/\/[0-9a-f]{16,}(?=\/)/g, '/HASH')
-    .replace(/(\/admin\/(?:workflows|connectors|queues|workers|secrets|connections|dead)\/)(?!add\/)[^/]+\//, '$1NAME/')
+    .replace(/\/=[^/]+\//, '/=NAME/')
+    .replace(/(\/admin\/(?:secrets\/key|connectors|queues|workers)\/)[^/]+\//, '$1NAME/')
     .replace(/(\/admin\/[a-z_]+\/[a-z_]+\/)(?!add\/|export\/|import\/|autocomplete\/|trash\/|history\/|action\/)[^/]+\/(change|delete|history|restore)\//, '$1PK/$2/');
   return `${pathname}?${[...new Set(url.searchParams.keys())].sort().join('&')}`;
 };

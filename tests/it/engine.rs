@@ -4,6 +4,7 @@ pub(crate) mod actions;
 pub(crate) mod bed;
 
 mod accepting;
+mod clocks;
 mod ending;
 mod policies;
 mod recovering;

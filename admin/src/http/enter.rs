@@ -43,6 +43,9 @@ pub(crate) async fn enter(State(state): State<AdminState>, request: Request, nex
     let visitor = Visitor::of(&parts);
     let mut response = match come_in(&state, &visitor, &parts).await {
         Ok(cx) => {
+            if let Some(tenant) = cx.principal().tenant.filter(|_| cx.can("outbox.view_item") && !cx.is_fragment()) {
+                state.dead_letters().refresh(state.database(), tenant).await;
+            }
             let answer = proceed(&state, &cx, parts, body, next).await;
             match answer {
                 Ok(mut response) => match response.extensions_mut().remove::<AdminError>() {

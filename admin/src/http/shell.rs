@@ -31,6 +31,8 @@ pub struct NavItem {
     pub icon: &'static str,
     /// Whether the page that is shown is it, or below it.
     pub current: bool,
+    /// How many need somebody; empty where none does, or nobody counts.
+    pub count: String,
 }
 
 /// What surrounds every page: `admin/base.html` takes it as `shell`.

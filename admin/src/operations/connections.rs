@@ -21,7 +21,7 @@ use crate::error::AdminError;
 use crate::http::{Cx, Flash, Reply, Shell};
 use crate::state::AdminState;
 
-pub(super) use changing::change_error;
+pub(super) use changing::secret_error;
 
 pub(super) fn routes() -> Router<AdminState> {
     Router::new()
@@ -156,7 +156,10 @@ async fn show(cx: Cx, Path(id): Path<String>) -> Reply {
                 (true, None) => "set".to_owned(),
                 _ => value.to_owned(),
             },
-            secret_url: key.filter(|_| sees_secrets).map(|key| format!("/admin/secrets/key/{key}/")).unwrap_or_default(),
+            secret_url: key
+                .filter(|_| sees_secrets)
+                .map(|key| format!("/admin/secrets/key/{key}/"))
+                .unwrap_or_default(),
         }
     };
     let fields = one.fields.iter().map(field).collect();

@@ -75,11 +75,8 @@ async fn list(cx: Cx) -> Reply {
         Some(RefusedEntry { kind: loaded.kind, key: loaded.key.clone(), origin: loaded.origin.clone(), why })
     });
     let others = reports().filter(|loaded| loaded.kind != "connector" && loaded.refused.is_none());
-    let others = others.map(|loaded| LoadedEntry {
-        kind: loaded.kind,
-        key: loaded.key.clone(),
-        origin: loaded.origin.clone(),
-    });
+    let others =
+        others.map(|loaded| LoadedEntry { kind: loaded.kind, key: loaded.key.clone(), origin: loaded.origin.clone() });
     cx.page(&CataloguePage {
         shell: cx.shell("Connectors"),
         rows: rows.collect(),

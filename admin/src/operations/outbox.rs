@@ -91,7 +91,7 @@ fn state_word(item: &ShownItem, now: DateTime<Utc>) -> &'static str {
 }
 
 /// A number that is counted up to a bound.
-pub(super) fn counted(number: u64) -> String {
+pub(crate) fn counted(number: u64) -> String {
     if number >= limits::ADMIN_COUNTED { format!("{}k+", limits::ADMIN_COUNTED / 1_000) } else { number.to_string() }
 }
 

@@ -81,7 +81,8 @@ async fn list(cx: Cx) -> Reply {
     let id = |row: &Map<String, Value>| row.get("id").and_then(Value::as_str).and_then(|id| id.parse::<Uuid>().ok());
     let ids = page.results.iter().filter_map(id).collect();
     let parts = cx.state().parts();
-    let newest = parts.secrets.newest(cx.tenant()?, ids).await.map_err(|error| AdminError::Internal(error.to_string()))?;
+    let newest =
+        parts.secrets.newest(cx.tenant()?, ids).await.map_err(|error| AdminError::Internal(error.to_string()))?;
     let row = |row: &Map<String, Value>| {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
         SecretRow {
@@ -145,7 +146,8 @@ struct ShowPage {
 }
 
 /// The stored secret of a key, where there is one.
-type Stored = Option<(automate_governance::secrets::entity::secret::Model, Vec<automate_governance::secrets::SecretVersion>)>;
+type Stored =
+    Option<(automate_governance::secrets::entity::secret::Model, Vec<automate_governance::secrets::SecretVersion>)>;
 
 async fn described(cx: &Cx, key: &str) -> Result<Stored, AdminError> {
     let (tenant, key) = (cx.tenant()?, key.to_owned());

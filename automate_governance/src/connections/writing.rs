@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use automate_core::ids::TenantId;
+use automate_core::store::StoreError;
 use automate_store::resource::{NoHooks, ResourceError, Resources, Row, Writer};
 use sea_orm::DatabaseTransaction;
 use serde_json::{Map, Value, json};
@@ -10,7 +12,24 @@ use uuid::Uuid;
 
 use super::{CheckedFields, own_secrets};
 use crate::models::CONNECTIONS;
-use crate::secrets::{ChangeError, DatabaseBackend, SecretWrite};
+use crate::secrets::{DatabaseBackend, SecretStoreError, SecretWrite};
+
+/// Why a connection was not changed. The transaction is to be given up.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ChangeError {
+    /// A secret was not stored.
+    #[error(transparent)]
+    Secret(#[from] SecretStoreError),
+    /// The row was not stored.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        Self::Resource(error.into())
+    }
+}
 
 /// What a change is made with.
 #[derive(Clone, Copy)]
@@ -75,10 +94,14 @@ impl ConnectionChange<'_> {
         Ok(self.resources.delete_in(self.txn, &CONNECTIONS, self.writer, &NoHooks, id(old)?, None).await?)
     }
 
+    fn tenant(&self) -> Result<TenantId, ChangeError> {
+        self.writer.principal.tenant.ok_or(ChangeError::Resource(ResourceError::NotFound("connection")))
+    }
+
     async fn store_secrets(&self, checked: &CheckedFields) -> Result<(), ChangeError> {
-        let audit = self.resources.audit();
+        let (tenant, audit) = (self.tenant()?, self.resources.audit());
         for (key, value) in &checked.secrets {
-            self.secrets.write_recorded(self.txn, audit, self.writer, key, value, SecretWrite::Set).await?;
+            self.secrets.write_on_record_in(self.txn, audit, self.writer, tenant, key, value, SecretWrite::Set).await?;
         }
         Ok(())
     }
@@ -93,7 +116,8 @@ impl ConnectionChange<'_> {
         let before = old.fields.get("fields").and_then(Value::as_object).map(of).unwrap_or_default();
         let after = own_secrets(name, kept.iter().map(|(field, value)| (field.as_str(), value.as_str())));
         for key in before.into_iter().filter(|key| !after.contains(key)) {
-            self.secrets.delete_recorded(self.txn, self.resources.audit(), self.writer, &key).await?;
+            let audit = self.resources.audit();
+            self.secrets.delete_on_record_in(self.txn, audit, self.writer, self.tenant()?, &key).await?;
         }
         Ok(())
     }

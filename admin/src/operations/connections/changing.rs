@@ -1,9 +1,9 @@
 //! Adding, changing and deleting connections.
 
 use automate_core::store::StoreError;
-use automate_governance::connections::{CheckedFields, ConnectionChange, check_fields, check_name};
+use automate_governance::connections::{ChangeError, CheckedFields, ConnectionChange, check_fields, check_name};
 use automate_governance::models::CONNECTIONS;
-use automate_governance::secrets::{ChangeError, DatabaseBackend};
+use automate_governance::secrets::{DatabaseBackend, SecretStoreError};
 use automate_store::db::Database;
 use automate_store::error::store_error;
 use automate_store::resource::{FieldProblem, ResourceError, Resources, Row, Writer};
@@ -20,16 +20,22 @@ use crate::http::{Cx, Fields, Flash, Reply};
 use crate::operations::confirm::{Confirm, takes_only};
 use crate::operations::referring;
 
-/// Why a change was not made: what the form is told, or a page of its own.
-pub(in crate::operations) fn change_error(error: ChangeError) -> AdminError {
-    use automate_governance::secrets::SecretStoreError as S;
+/// Why a secret was not stored: what the form is told, or a page of its own.
+pub(in crate::operations) fn secret_error(error: SecretStoreError) -> AdminError {
+    use SecretStoreError as S;
+    match error {
+        S::NotFound(_) => AdminError::NotFound,
+        error @ (S::Exists(_) | S::TooMany) => AdminError::Conflict(error.to_string()),
+        error @ (S::Key(_) | S::Empty(_) | S::TooLarge(_)) => AdminError::Form(error.to_string()),
+        // Names only; the log gets it with the page's error.
+        error => AdminError::Internal(format!("a secret could not be stored: {error}")),
+    }
+}
+
+fn change_error(error: ChangeError) -> AdminError {
     match error {
         ChangeError::Resource(error) => error.into(),
-        ChangeError::Secret(S::NotFound(_)) => AdminError::NotFound,
-        ChangeError::Secret(error @ (S::Exists(_) | S::TooMany)) => AdminError::Conflict(error.to_string()),
-        ChangeError::Secret(error @ (S::Key(_) | S::Empty(_) | S::TooLarge(_))) => AdminError::Form(error.to_string()),
-        // Names only; the log gets it with the page's error.
-        ChangeError::Secret(error) => AdminError::Internal(format!("a secret could not be stored: {error}")),
+        ChangeError::Secret(error) => secret_error(error),
     }
 }
 
@@ -106,7 +112,12 @@ fn checked(
     Ok(checked)
 }
 
-async fn new_page(cx: &Cx, connector: &str, typed: Option<&Fields>, errors: FieldErrors) -> Result<FormPage, AdminError> {
+async fn new_page(
+    cx: &Cx,
+    connector: &str,
+    typed: Option<&Fields>,
+    errors: FieldErrors,
+) -> Result<FormPage, AdminError> {
     let spec = cx.state().parts().connectors.connection_spec(connector).ok_or(AdminError::NotFound)?;
     let shell = cx.shell(format!("Add a connection of {connector}")).crumb("Connections", "/admin/connections/");
     Ok(FormPage {
@@ -185,7 +196,12 @@ pub(in crate::operations) async fn create(cx: Cx, typed: Fields) -> Reply {
     }
 }
 
-async fn change_page(cx: &Cx, one: &Shown, typed: Option<&Fields>, errors: FieldErrors) -> Result<FormPage, AdminError> {
+async fn change_page(
+    cx: &Cx,
+    one: &Shown,
+    typed: Option<&Fields>,
+    errors: FieldErrors,
+) -> Result<FormPage, AdminError> {
     let spec = one.spec(cx).ok_or_else(|| {
         AdminError::Conflict(format!("the connector {} takes no connections in this program", one.connector))
     })?;
@@ -228,7 +244,9 @@ pub(in crate::operations) async fn change(cx: Cx, Path(id): Path<String>, typed:
     match carry_out(&cx, Deed::Update { id: row_id, version, checked }).await {
         Ok(_) => cx.done(&one.url(), Flash::success(format!("The connection “{}” was changed.", one.name))),
         Err(ChangeError::Resource(ResourceError::Changed { .. })) => {
-            errors.add_form("Somebody else has changed it meanwhile. The fields below are yours; send them again to keep them.");
+            errors.add_form(
+                "Somebody else has changed it meanwhile. The fields below are yours; send them again to keep them.",
+            );
             change_page(&cx, &one, Some(&typed), errors).await?.show(&cx)
         }
         Err(error) => Err(change_error(error)),
@@ -240,9 +258,10 @@ pub(in crate::operations) async fn ask_delete(cx: Cx, Path(id): Path<String>) ->
     let one = found(&cx, &id).await?;
     let used = referring::to_connection(&cx, &one.connector, &one.name).await?;
     let shell = cx.shell("Delete a connection").crumb("Connections", "/admin/connections/").crumb(&one.name, one.url());
-    let page = Confirm::new(shell, "Delete", one.url())
-        .danger()
-        .says(format!("The connection “{}” of {} is deleted, with the secrets that were stored for it alone.", one.name, one.connector));
+    let page = Confirm::new(shell, "Delete", one.url()).danger().says(format!(
+        "The connection “{}” of {} is deleted, with the secrets that were stored for it alone.",
+        one.name, one.connector
+    ));
     let page = match (used.is_empty(), used.cut) {
         (true, false) => page.says("No live workflow names it."),
         (true, true) => page.says("No live workflow of those that were looked through names it."),

@@ -61,11 +61,7 @@ pub(super) async fn keys(cx: &Cx) -> Result<Vec<String>, AdminError> {
     if !cx.can("secret.reveal_metadata") {
         return Ok(Vec::new());
     }
-    let query = ListQuery {
-        fields: vec!["key"],
-        limit: automate_core::limits::LIST_LIMIT_MAX,
-        ..ListQuery::default()
-    };
+    let query = ListQuery { fields: vec!["key"], limit: automate_core::limits::LIST_LIMIT_MAX, ..ListQuery::default() };
     let page = cx.state().resources().list(&SECRETS, &cx.writer(), &query).await?;
     let key = |row: &Map<String, Value>| row.get("key").and_then(Value::as_str).map(str::to_owned);
     Ok(page.results.iter().filter_map(key).collect())

@@ -57,7 +57,9 @@ fn resolved<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     for _ in 0..8 {
         let next = match schema.get("$ref").and_then(Value::as_str).and_then(|at| at.strip_prefix('#')) {
             Some(pointer) => root.pointer(pointer),
-            None => schema.get("allOf").and_then(Value::as_array).filter(|all| all.len() == 1).and_then(|all| all.first()),
+            None => {
+                schema.get("allOf").and_then(Value::as_array).filter(|all| all.len() == 1).and_then(|all| all.first())
+            }
         };
         match next {
             Some(next) => schema = next,

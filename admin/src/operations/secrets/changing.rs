@@ -3,10 +3,7 @@
 use askama::Template;
 use automate_core::limits;
 use automate_core::secrets::{SecretValue, is_valid_key};
-use automate_core::store::StoreError;
-use automate_governance::secrets::{ChangeError, SecretStoreError, SecretWrite};
-use automate_store::db::Database;
-use automate_store::error::store_error;
+use automate_governance::secrets::{SecretStoreError, SecretWrite};
 use axum::extract::Path;
 use http::StatusCode;
 
@@ -15,7 +12,7 @@ use crate::error::AdminError;
 use crate::form::FieldErrors;
 use crate::http::{Cx, Fields, Flash, Reply, Shell};
 use crate::operations::confirm::{Confirm, takes_only};
-use crate::operations::connections::change_error;
+use crate::operations::connections::secret_error;
 use crate::operations::referring;
 
 /// The form. What was typed as a value is never in it.
@@ -37,35 +34,28 @@ impl FormPage {
     }
 }
 
-/// What is done to a stored secret.
-enum Deed {
-    Write(SecretValue, SecretWrite),
-    Delete,
+/// Stores a value, in one transaction with its entry in the audit log. Answers with the version.
+async fn store(cx: &Cx, key: &str, value: &SecretValue, deed: SecretWrite) -> Result<i32, Refused> {
+    let (state, writer) = (cx.state(), cx.writer());
+    let tenant = cx.tenant().map_err(Refused::Page)?;
+    let secrets = &state.parts().secrets;
+    let stored = secrets.write_on_record(state.database(), state.audit(), &writer, tenant, key, value, deed).await;
+    stored.map_err(Refused::Secret)
 }
 
-/// Does it in one transaction, with its entry in the audit log. Answers with the version, 0 after a
-/// deletion; `None` where there was nothing to delete.
-async fn carry_out(cx: &Cx, key: &str, deed: Deed) -> Result<Option<i32>, ChangeError> {
-    let parts = cx.state().parts();
-    let (secrets, audit, writer, key) = (parts.secrets.clone(), cx.state().audit().clone(), cx.writer(), key.to_owned());
-    let work = move |db: Database| async move {
-        let txn = db.begin().await?;
-        let done = match deed {
-            Deed::Write(value, write) => {
-                secrets.write_recorded(&txn, &audit, &writer, &key, &value, write).await.map(Some)
-            }
-            Deed::Delete => {
-                secrets.delete_recorded(&txn, &audit, &writer, &key).await.map(|was_there| was_there.then_some(0))
-            }
-        };
-        if done.is_ok() {
-            txn.commit().await.map_err(store_error)?;
+/// Why a value was not stored.
+enum Refused {
+    Secret(SecretStoreError),
+    Page(AdminError),
+}
+
+impl From<Refused> for AdminError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Secret(error) => secret_error(error),
+            Refused::Page(error) => error,
         }
-        Ok::<_, StoreError>(done)
-    };
-    let done = cx.state().database().run(work).await?;
-    parts.secrets.changed();
-    done
+    }
 }
 
 /// The value that was typed in; what is wrong with it otherwise, which never repeats it.
@@ -105,16 +95,16 @@ pub(in crate::operations) async fn create(cx: Cx, fields: Fields) -> Reply {
     }
     let value = value_of(&fields).map_err(|message| errors.add_named("value", message));
     let (Ok(value), true) = (value, errors.is_empty()) else { return new_page(&cx, &key, errors).show(&cx) };
-    match carry_out(&cx, &key, Deed::Write(value, SecretWrite::Create)).await {
+    match store(&cx, &key, &value, SecretWrite::Create).await {
         Ok(_) if cx.can(super::NAMES) && cx.can("secrets.view_secret") => {
             cx.done(&url_of(&key), Flash::success(format!("The secret {key} was stored.")))
         }
         Ok(_) => cx.done("/admin/", Flash::success(format!("The secret {key} was stored."))),
-        Err(ChangeError::Secret(SecretStoreError::Exists(_))) => {
+        Err(Refused::Secret(SecretStoreError::Exists(_))) => {
             errors.add_named("key", "is taken: set a new version of that secret instead");
             new_page(&cx, &key, errors).show(&cx)
         }
-        Err(error) => Err(change_error(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -159,8 +149,8 @@ pub(in crate::operations) async fn set(cx: Cx, Path(key): Path<String>, fields: 
         }
     };
     let write = if stored { SecretWrite::Rotate } else { SecretWrite::Create };
-    let version = carry_out(&cx, &key, Deed::Write(value, write)).await.map_err(change_error)?;
-    let said = format!("The secret {key} has a new value: version {}.", version.unwrap_or_default());
+    let version = store(&cx, &key, &value, write).await?;
+    let said = format!("The secret {key} has a new value: version {version}.");
     cx.done(&url_of(&key), Flash::success(said))
 }
 
@@ -170,9 +160,10 @@ pub(in crate::operations) async fn ask_delete(cx: Cx, Path(key): Path<String>) -
     let (_, versions) = described(&cx, &key).await?.ok_or(AdminError::NotFound)?;
     let used = referring::to_secret(&cx, &key).await?;
     let shell = cx.shell("Delete a secret").crumb("Secrets", "/admin/secrets/").crumb(&key, url_of(&key));
-    let page = Confirm::new(shell, "Delete", url_of(&key))
-        .danger()
-        .says(format!("The secret {key} is deleted with its {} versions. They cannot be brought back.", versions.len()));
+    let page = Confirm::new(shell, "Delete", url_of(&key)).danger().says(format!(
+        "The secret {key} is deleted with its {} versions. They cannot be brought back.",
+        versions.len()
+    ));
     let page = match used.is_empty() {
         true if used.cut => page.says("Nothing of what was looked through names it."),
         true => page.says("No live workflow and no connection names it."),
@@ -184,8 +175,10 @@ pub(in crate::operations) async fn ask_delete(cx: Cx, Path(key): Path<String>) -
 pub(in crate::operations) async fn delete(cx: Cx, Path(key): Path<String>) -> Reply {
     cx.require(super::NAMES)?;
     cx.require("secrets.delete_secret")?;
-    let deleted = carry_out(&cx, &key, Deed::Delete).await.map_err(change_error)?;
-    if deleted.is_none() {
+    let (state, writer) = (cx.state(), cx.writer());
+    let secrets = &state.parts().secrets;
+    let deleted = secrets.delete_on_record(state.database(), state.audit(), &writer, cx.tenant()?, &key).await;
+    if !deleted.map_err(secret_error)? {
         return Err(AdminError::NotFound);
     }
     cx.done("/admin/secrets/", Flash::success(format!("The secret {key} was deleted.")))

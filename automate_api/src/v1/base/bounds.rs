@@ -117,7 +117,9 @@ mod tests {
     fn what_is_longer_than_its_shape_says_is_named() {
         let faults = |value: Value| {
             let faults = Shape::of::<Outer>().too_long(&value).into_iter();
-            faults.map(|fault| fault.path).collect::<Vec<_>>()
+            let mut paths: Vec<_> = faults.map(|fault| fault.path).collect();
+            paths.sort();
+            paths
         };
         let none: [&str; 0] = [];
         assert_eq!(faults(json!({ "short": "éé", "inner": null, "free": "anything" })), none);

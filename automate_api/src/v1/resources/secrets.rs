@@ -247,7 +247,7 @@ async fn write(call: Call, key: String, deed: SecretWrite, status: StatusCode) -
     let store = Arc::clone(&backend);
     let reply = change(call, move |call, txn| async move {
         let tenant = call.tenant()?;
-        store.write_recorded(&txn, call.api.audit(), &call.writer(), &key, &value, deed).await?;
+        store.write_on_record_in(&txn, call.api.audit(), &call.writer(), tenant, &key, &value, deed).await?;
         let body = detail(DatabaseBackend::describe(&txn, tenant, &key).await?)?;
         let reply = if status == StatusCode::CREATED {
             Reply::created(&format!("{PREFIX}/secrets/{key}"), body)?
@@ -266,7 +266,7 @@ async fn destroy(call: Call) -> Result<Reply, Problem> {
     let backend = call.api.service::<DatabaseBackend>()?;
     let store = Arc::clone(&backend);
     let reply = change(call, move |call, txn| async move {
-        if !store.delete_recorded(&txn, call.api.audit(), &call.writer(), &key).await? {
+        if !store.delete_on_record_in(&txn, call.api.audit(), &call.writer(), call.tenant()?, &key).await? {
             return Err(ResourceError::NotFound("secret").into());
         }
         Ok((txn, Reply::no_content()))
