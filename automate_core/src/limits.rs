@@ -31,20 +31,6 @@ pub const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(3600);
 pub const TRIGGER_NAME_BYTES: usize = 200;
 /// Nodes, bends of edges included, up to which a graph's edges are led around its nodes.
 pub const GRAPH_BENDS: usize = 20_000;
-/// Nodes of a picture on a page beyond which steps are drawn together.
-pub const GRAPH_NODES_SHOWN: usize = 250;
-/// Nodes of which a picture is drawn at all.
-pub const GRAPH_NODES_DRAWN: usize = 1_000;
-/// How deep a value is made up that stands in for an answer in a test.
-pub const SAMPLE_DEPTH: usize = 8;
-/// Bytes of the answers that a test is given for its steps, as JSON.
-pub const TEST_ANSWERS_BYTES: usize = 64 * 1024;
-/// Pictures of versions kept laid out in memory.
-pub const GRAPHS_KEPT: usize = 128;
-/// Newest executions of a workflow of which lists say how many failed.
-pub const RECENT_EXECUTIONS: u64 = 100;
-/// Newest executions of a workflow among which those of one version are looked for.
-pub const VERSION_EXECUTIONS: u64 = 1_000;
 /// Attempts of a step that `retry.max_attempts` may ask for.
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Attempts kept in the history of a step; older ones are dropped from its row.

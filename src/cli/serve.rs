@@ -142,7 +142,8 @@ pub(crate) async fn run(context: Context, args: ServeArgs) -> Result<(), CliErro
         Ok(None) => {}
         Ok(Some(link)) => {
             let site = site(&context.config().server.public_url, address);
-            output::line(format!(
+            // Whoever waited for the address alone has gone by now.
+            output::offer(&format!(
                 "there is no user yet: make the first one at {site}/admin/setup/?token={}",
                 *link.token
             ));

@@ -9,4 +9,5 @@ mod ending;
 mod policies;
 mod recovering;
 mod secrets;
+mod testing;
 mod waiting;

@@ -198,7 +198,7 @@ async fn show(cx: Cx, Path(key): Path<String>) -> Reply {
 /// Asks each backend of the chain in its order, up to the first that has the key or fails: as a
 /// workflow would. What they answer is dropped at once.
 async fn answers(cx: &Cx, tenant: TenantId, key: &str) -> Vec<Answer> {
-    let chain = &cx.state().parts().secret_chain;
+    let (chain, purpose) = (&cx.state().parts().secret_chain, Purpose::Check);
     let mut answers = Vec::new();
     let mut ended = false;
     for backend in chain.backends() {
@@ -207,7 +207,7 @@ async fn answers(cx: &Cx, tenant: TenantId, key: &str) -> Vec<Answer> {
             continue;
         }
         let reference = format!("{backend}/{key}");
-        let asked = chain.resolve_for(tenant, &reference, &Purpose::Check);
+        let asked = chain.resolve_for(tenant, &reference, &purpose);
         let (state, said) = match tokio::time::timeout(limits::DATABASE_TIMEOUT, asked).await {
             Ok(Ok(_)) => ("ok", "has a value".to_owned()),
             Ok(Err(SecretError::NotFound { .. })) => ("skipped", "does not have it".to_owned()),

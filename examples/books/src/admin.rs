@@ -3,6 +3,7 @@
 use automate::admin::layers::{BulkActions, BulkActionsMixin, Export, ExportMixin};
 use automate::admin::{Action, ActionOutcome, AdminSpec, ListFilter, Selection};
 use automate::prelude::*;
+use automate::store::resource::no_hooks;
 use serde_json::{Map, json};
 
 use crate::BOOKS;

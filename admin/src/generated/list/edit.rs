@@ -255,7 +255,7 @@ async fn save(cx: &Cx, admin: &Arc<dyn AnyAdmin>, row: &Row, typed: &Typed) -> R
             .collect();
         return Err(AdminError::Conflict(all.join("; ")));
     }
-    admin.save(cx, admin.spec(), Some(row), fields, Some(typed.version)).await.map(|_| ())
+    admin.save(cx, spec, Some(row), fields, Some(typed.version)).await.map(|_| ())
 }
 
 /// Why a row was not saved, in a sentence.
