@@ -8,6 +8,7 @@ mod export;
 mod fields;
 mod form;
 mod history;
+mod import;
 mod inlines;
 mod list;
 mod narrow;
@@ -58,18 +59,6 @@ pub(crate) fn routes(spec: &Spec) -> Router<AdminState> {
         .merge(of_rows(spec))
 }
 
-/// The pages of single rows.
-fn of_rows(spec: &Spec) -> Router<AdminState> {
-    let at = |below: &str| format!("{}{below}", spec.url());
-    Router::new()
-        .route(&at("add/"), get(form::add).post(save::add))
-        .route(&at("history/"), get(history::of_model))
-        .route(&at("{id}/change/"), get(form::change).post(save::change))
-        .route(&at("{id}/delete/"), get(delete::show).post(delete::run))
-        .route(&at("{id}/restore/"), get(trash::show).post(trash::run))
-        .route(&at("{id}/history/"), get(history::of_row))
-}
-
 /// The list of a model with the parameters that it had.
 pub(crate) fn back_to_list(spec: &Spec, query: &str) -> String {
     let query = Fields::parse(query.trim_start_matches('?').as_bytes()).unwrap_or_default();
@@ -79,4 +68,17 @@ pub(crate) fn back_to_list(spec: &Spec, query: &str) -> String {
 /// A time in the zone of whoever looks, for templates.
 pub(crate) fn local(prefs: &crate::http::Prefs, at: &chrono::DateTime<chrono::Utc>) -> String {
     prefs.time(*at)
+}
+
+/// The pages of single rows.
+fn of_rows(spec: &Spec) -> Router<AdminState> {
+    let at = |below: &str| format!("{}{below}", spec.url());
+    Router::new()
+        .route(&at("add/"), get(form::add).post(save::add))
+        .route(&at("history/"), get(history::of_model))
+        .route(&at("import/"), get(import::show).post(import::post))
+        .route(&at("{id}/change/"), get(form::change).post(save::change))
+        .route(&at("{id}/delete/"), get(delete::show).post(delete::run))
+        .route(&at("{id}/restore/"), get(trash::show).post(trash::run))
+        .route(&at("{id}/history/"), get(history::of_row))
 }

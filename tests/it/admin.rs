@@ -2,7 +2,8 @@
 
 mod doors;
 mod executions;
+mod form;
 mod lists;
+mod queues;
 mod runs;
 mod workflows;
-mod queues;

@@ -56,7 +56,8 @@ impl ResourceHooks for Stamped {
     }
 }
 
-fn stamped(cx: &Cx, spec: &Spec) -> Arc<dyn ResourceHooks> {
+/// The model's hooks, which put in who changes a row.
+pub(crate) fn stamped(cx: &Cx, spec: &Spec) -> Arc<dyn ResourceHooks> {
     let Some((created_by, updated_by)) = spec.authors else { return Arc::clone(&spec.hooks) };
     let who = Value::String(cx.principal().actor.name.clone());
     let one = |column: &str| Map::from_iter([(column.to_owned(), who.clone())]);

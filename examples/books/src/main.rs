@@ -33,4 +33,6 @@ fn main() -> ExitCode {
 }
 
 #[cfg(test)]
+mod steps;
+#[cfg(test)]
 mod tests;
