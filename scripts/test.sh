@@ -35,6 +35,6 @@ fi
 # The whole run only: a filter names tests.
 if [ $# = 0 ]; then
     step "the REST API and its document"
-    scripts/api-conformance.sh
+    AUTOMATE_BIN=${CARGO_TARGET_DIR:-target}/debug/automate scripts/api-conformance.sh
 fi
 step "done"

@@ -1,5 +1,7 @@
 //! What is looked at before the admin is served: each fault has a code, and says what to do.
 
+mod list;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -47,6 +49,7 @@ pub(crate) fn check<'a>(specs: impl Iterator<Item = &'a Spec>) -> Result<(), Che
             ));
         }
         one(spec, &specs, &mut found);
+        list::check(spec, &mut found);
     }
     if found.is_empty() { Ok(()) } else { Err(CheckErrors(found)) }
 }

@@ -145,6 +145,11 @@ impl Field {
     }
 }
 
+/// Whether a group of words stands open at first: where one is chosen, or where there are few groups.
+pub(crate) fn opens(groups: &[(String, Vec<Choice>)], choices: &[Choice]) -> bool {
+    groups.len() < 3 || choices.iter().any(|choice| choice.selected)
+}
+
 /// Everything that is wrong with a form, with the label and the place of each field: what the summary
 /// above the form lists.
 #[must_use]

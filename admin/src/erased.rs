@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::column::ListColumn;
 use crate::error::AdminError;
-use crate::form::{FieldErrors, Fieldset};
+use crate::form::{FieldErrors, Fieldset, Widget};
 use crate::http::Cx;
 use crate::layers::Layers as _;
 use crate::model_admin::BaseModelAdmin;
@@ -22,6 +22,10 @@ pub(crate) trait AnyAdmin: Send + Sync + 'static {
     fn queryset(&self, cx: &Cx, query: ListQuery) -> ListQuery;
     fn readonly_fields(&self, cx: &Cx, row: Option<&Row>) -> Vec<&'static str>;
     fn fieldsets(&self, cx: &Cx, row: Option<&Row>) -> Vec<Fieldset>;
+    async fn widgets(&self, cx: &Cx, row: Option<&Row>) -> Result<Vec<(&'static str, Widget)>, AdminError>;
+    async fn initial(&self, cx: &Cx, row: Option<&Row>) -> Result<Map<String, Value>, AdminError>;
+    fn row_links(&self, cx: &Cx, row: &Row) -> Vec<(String, String)>;
+    fn shown_once(&self, row: &Row) -> Option<(String, String)>;
     async fn clean(
         &self,
         cx: &Cx,
@@ -29,9 +33,11 @@ pub(crate) trait AnyAdmin: Send + Sync + 'static {
         fields: &mut Map<String, Value>,
         errors: &mut FieldErrors,
     ) -> Result<(), AdminError>;
+    /// `spec` is the admin's own, perhaps with more hooks: what is stored with the row.
     async fn save(
         &self,
         cx: &Cx,
+        spec: &Spec,
         row: Option<&Row>,
         fields: Map<String, Value>,
         version: Option<i64>,
@@ -77,6 +83,22 @@ impl<A: BaseModelAdmin> AnyAdmin for Erased<A> {
         self.admin.get_fieldsets(cx, &self.spec, row)
     }
 
+    async fn widgets(&self, cx: &Cx, row: Option<&Row>) -> Result<Vec<(&'static str, Widget)>, AdminError> {
+        self.admin.get_widgets(cx, row).await
+    }
+
+    async fn initial(&self, cx: &Cx, row: Option<&Row>) -> Result<Map<String, Value>, AdminError> {
+        self.admin.get_initial(cx, row).await
+    }
+
+    fn row_links(&self, cx: &Cx, row: &Row) -> Vec<(String, String)> {
+        self.admin.get_row_links(cx, row)
+    }
+
+    fn shown_once(&self, row: &Row) -> Option<(String, String)> {
+        self.admin.get_shown_once(row)
+    }
+
     async fn clean(
         &self,
         cx: &Cx,
@@ -90,11 +112,12 @@ impl<A: BaseModelAdmin> AnyAdmin for Erased<A> {
     async fn save(
         &self,
         cx: &Cx,
+        spec: &Spec,
         row: Option<&Row>,
         fields: Map<String, Value>,
         version: Option<i64>,
     ) -> Result<Row, AdminError> {
-        self.admin.save_model(cx, &self.spec, row, fields, version).await
+        self.admin.save_model(cx, spec, row, fields, version).await
     }
 
     async fn delete(&self, cx: &Cx, row: &Row) -> Result<(), AdminError> {

@@ -1,7 +1,12 @@
 //! Forms: which fields, in which order, with which widgets, and what is wrong with what was typed.
 
+use std::sync::Arc;
+
 use automate_store::resource::FieldProblem;
 use sea_orm::ColumnTrait;
+use serde_json::Value;
+
+use crate::control::Choice;
 
 /// How a field is typed in. Without one, the column's kind decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +23,12 @@ pub enum Widget {
     Json,
     /// A form made of a JSON schema, which is given as text.
     Schema(&'static str),
+    /// The same, of a schema that is known when the form is opened.
+    SchemaOf(Arc<Value>),
+    /// One of some choices that are known when the form is opened.
+    Choices(Vec<Choice>),
+    /// Several of some words, in groups: `(heading, words)`. The field holds an array.
+    Checks(Vec<(String, Vec<Choice>)>),
 }
 
 /// Fields under one heading.
@@ -88,6 +99,11 @@ impl FieldErrors {
             };
             self.problems.push((Some(field.to_owned()), message));
         }
+    }
+
+    /// The same, and what another look has found.
+    pub fn merge(&mut self, other: Self) {
+        self.problems.extend(other.problems);
     }
 
     /// Whether nothing is wrong.

@@ -2,11 +2,19 @@
 
 mod actions;
 mod autocomplete;
+mod conflict;
+mod delete;
 mod export;
+mod fields;
+mod form;
+mod history;
+mod inlines;
 mod list;
 mod narrow;
 mod runs;
+mod save;
 mod store;
+mod trash;
 
 use std::sync::Arc;
 
@@ -19,10 +27,9 @@ use crate::spec::Spec;
 use crate::state::AdminState;
 
 pub(crate) use list::shown_time;
-#[expect(unused_imports, reason = "pages of models use them")]
 pub(crate) use narrow::{is_trashed, narrowed, row, trashed};
 pub(crate) use runs::serve as serve_runs;
-pub(crate) use store::{delete_row, save_row};
+pub use store::{delete_row, save_row};
 
 /// The admin whose page it is.
 #[derive(Clone)]
@@ -48,6 +55,19 @@ pub(crate) fn routes(spec: &Spec) -> Router<AdminState> {
         .route(&format!("{url}runs/{{id}}/cancel/"), post(actions::cancel))
         .route(&format!("{url}export/"), get(export::download))
         .route(&format!("{url}autocomplete/"), get(autocomplete::show))
+        .merge(of_rows(spec))
+}
+
+/// The pages of single rows.
+fn of_rows(spec: &Spec) -> Router<AdminState> {
+    let at = |below: &str| format!("{}{below}", spec.url());
+    Router::new()
+        .route(&at("add/"), get(form::add).post(save::add))
+        .route(&at("history/"), get(history::of_model))
+        .route(&at("{id}/change/"), get(form::change).post(save::change))
+        .route(&at("{id}/delete/"), get(delete::show).post(delete::run))
+        .route(&at("{id}/restore/"), get(trash::show).post(trash::run))
+        .route(&at("{id}/history/"), get(history::of_row))
 }
 
 /// The list of a model with the parameters that it had.

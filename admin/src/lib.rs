@@ -37,6 +37,7 @@ pub use column::{Cell, ListColumn};
 pub use error::AdminError;
 pub use filter::ListFilter;
 pub use form::{FieldErrors, Fieldset, Widget};
+pub use generated::{delete_row, save_row};
 pub use http::Cx;
 pub use inline::{InlineBaseAdmin, StackedInlineBaseAdmin};
 pub use layers::{

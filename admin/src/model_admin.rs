@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::column::ListColumn;
 use crate::error::AdminError;
-use crate::form::{FieldErrors, Fieldset};
+use crate::form::{FieldErrors, Fieldset, Widget};
 use crate::http::Cx;
 use crate::layers::Layers;
 use crate::spec::{AdminSpec, Spec};
@@ -48,6 +48,29 @@ pub trait BaseModelAdmin: Send + Sync + Sized + 'static {
     /// The fields of the form under headings.
     fn get_fieldsets(&self, _cx: &Cx, spec: &Spec, _row: Option<&Row>) -> Vec<Fieldset> {
         spec.fieldsets.clone()
+    }
+
+    /// Widgets that are known only when the form is opened, such as choices that are rows themselves;
+    /// they come before those of the declaration.
+    async fn get_widgets(&self, _cx: &Cx, _row: Option<&Row>) -> Result<Vec<(&'static str, Widget)>, AdminError> {
+        Ok(Vec::new())
+    }
+
+    /// What a form is filled with besides the row's own columns: inputs that the table has no column
+    /// for, and the fields of a new row.
+    async fn get_initial(&self, _cx: &Cx, _row: Option<&Row>) -> Result<Map<String, Value>, AdminError> {
+        Ok(Map::new())
+    }
+
+    /// Pages that a row has besides its form: `(what the link says, its address)`.
+    fn get_row_links(&self, _cx: &Cx, _row: &Row) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// What is shown after a row was stored, once and never again, such as a token: what it is, and
+    /// the thing itself.
+    fn get_shown_once(&self, _row: &Row) -> Option<(String, String)> {
+        None
     }
 
     /// Looks at what was typed, after each field was checked by itself; may complete it.

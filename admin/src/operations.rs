@@ -5,6 +5,7 @@ mod confirm;
 mod connections;
 mod connectors;
 mod dead;
+mod editor;
 mod execution;
 mod executions;
 mod grammar;
@@ -18,9 +19,13 @@ mod palette;
 mod queues;
 mod referring;
 mod secrets;
+mod test_run;
 mod timeline;
+mod versions;
 mod webhooks;
 pub(crate) mod words;
+mod workflow;
+mod workflows;
 
 use axum::Router;
 use axum::routing::get;
@@ -45,4 +50,5 @@ pub(crate) fn routes() -> Router<AdminState> {
         .merge(audit::routes())
         .merge(palette::routes())
         .merge(help::routes())
+        .merge(workflows::routes())
 }

@@ -14,6 +14,7 @@ use crate::control::{Choice, Control, Field};
 use crate::form::FieldErrors;
 use crate::http::Fields;
 use kind::{Kind, resolve};
+pub(crate) use read::json;
 
 /// Objects in objects, at most; what lies deeper is typed as JSON.
 const DEPTH: usize = 3;

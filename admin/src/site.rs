@@ -77,7 +77,7 @@ impl AdminSite {
     /// As [`AdminSite::check`].
     pub fn router(self, parts: AdminParts) -> Result<Router, CheckErrors> {
         self.check()?;
-        let mut pages = operations::routes().merge(account::routes()).merge(views::routes());
+        let mut pages = operations::routes().merge(account::routes()).merge(system::routes()).merge(views::routes());
         for admin in &self.admins {
             pages = pages.merge(generated::routes(admin.spec()).layer(Extension(generated::Here(Arc::clone(admin)))));
         }

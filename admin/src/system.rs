@@ -1,20 +1,27 @@
-//! The system's own models.
+//! The system's own models. Who owns their writes writes them here, too: people are changed through
+//! [`Identity`](automate_governance::identity::Identity), and what the engine writes is only shown.
 
-use automate_governance::identity::entity::{group, tenant, user};
-use automate_governance::models::{GROUPS, TENANTS, USERS};
+mod deeds;
+mod grants;
+mod groups;
+mod policy;
+mod records;
+mod tenants;
+mod tokens;
+mod users;
 
-use crate::model_admin::ModelAdmin;
+use axum::Router;
+
 use crate::site::AdminSite;
+use crate::state::AdminState;
 
 /// A site with them.
 pub(crate) fn register(site: AdminSite) -> AdminSite {
-    site.with(ModelAdmin::<user::Entity>::new(&USERS, |spec| {
-        spec.placed("People", "Users");
-    }))
-    .with(ModelAdmin::<group::Entity>::new(&GROUPS, |spec| {
-        spec.placed("People", "Groups");
-    }))
-    .with(ModelAdmin::<tenant::Entity>::new(&TENANTS, |spec| {
-        spec.placed("People", "Tenants");
-    }))
+    let site = site.with(users::Users).with(groups::Groups).with(tokens::Tokens).with(tenants::Tenants);
+    records::register(site)
+}
+
+/// Pages that single rows of theirs have besides their forms.
+pub(crate) fn routes() -> Router<AdminState> {
+    deeds::routes().merge(policy::routes())
 }

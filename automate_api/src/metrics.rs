@@ -71,6 +71,7 @@ fn describe() {
         ("automate_http_requests_shed_total", "Requests refused because too many were under way."),
         ("automate_http_connections_total", "Connections that were accepted."),
         ("automate_http_connections_refused_total", "Connections over a bound, by reason."),
+        ("automate_rate_limited_total", "Requests to the REST API beyond a limit."),
         ("automate_webhooks_total", "Webhook deliveries by outcome."),
         ("automate_webhook_conflicts_total", "Deliveries with the id of an earlier one and another body."),
         ("automate_webhook_refusals_unrecorded_total", "Refused deliveries over the inbox's rate."),

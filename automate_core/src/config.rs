@@ -52,6 +52,8 @@ pub struct Config {
     pub history: History,
     /// `log.*`.
     pub log: Log,
+    /// `metrics.*`.
+    pub metrics: Metrics,
     /// `api.*`.
     pub api: Api,
     /// `webhooks.*`.
@@ -215,6 +217,13 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// Who may read the metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// What whoever reads them must send; where there is none, the machine itself may read them.
+    pub token: Hidden,
+}
+
 /// The shape of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -347,6 +356,7 @@ impl Config {
             templates: Templates { env_allow: Vec::new() },
             history: History { retention_days: 0 },
             log: Log { format: LogFormat::Text },
+            metrics: Metrics::default(),
             api: Api { requests_per_minute: 1, address_requests_per_minute: 1, failures_per_minute: 1 },
             webhooks: Webhooks { tolerance: Duration::ZERO },
             sessions: Sessions { idle_minutes: 0, absolute_hours: 0 },

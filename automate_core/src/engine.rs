@@ -8,6 +8,7 @@
 //! approvals and events) will be further variants of [`Work`], further happenings, and paths with an iteration
 //! in them (`lines/3/stock`); nothing else needs to change shape.
 
+mod effects;
 mod machine;
 mod plan;
 mod rerun;
@@ -15,6 +16,7 @@ mod retry;
 mod signals;
 mod state;
 
+pub use effects::{Effects, Reach};
 pub use machine::{Command, Happening, Perform, step};
 pub use plan::{CompiledTrigger, Node, NodeIx, Plan, PlanError, Work};
 pub use rerun::{RepeatedEffect, Rerun, RerunError, RerunStep, RerunWarning, Will, rerun};

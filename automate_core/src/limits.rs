@@ -31,12 +31,6 @@ pub const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(3600);
 pub const TRIGGER_NAME_BYTES: usize = 200;
 /// Nodes, bends of edges included, up to which a graph's edges are led around its nodes.
 pub const GRAPH_BENDS: usize = 20_000;
-/// Nodes of a picture on a page beyond which steps are drawn together.
-pub const GRAPH_NODES_SHOWN: usize = 250;
-/// Nodes of which a picture is drawn at all.
-pub const GRAPH_NODES_DRAWN: usize = 1_000;
-/// Pictures of versions kept laid out in memory.
-pub const GRAPHS_KEPT: usize = 128;
 /// Attempts of a step that `retry.max_attempts` may ask for.
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Attempts kept in the history of a step; older ones are dropped from its row.

@@ -21,5 +21,6 @@ pub mod referring;
 pub mod resource;
 pub mod saved_views;
 pub mod search;
+pub mod workflows;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};

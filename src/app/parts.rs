@@ -6,7 +6,7 @@ use std::time::Duration;
 use automate_admin::AdminSite;
 use automate_api::v1::base::Views;
 use automate_api::v1::{Authenticator, Services};
-use automate_api::{ApiSettings, ApiState};
+use automate_api::{ApiSettings, ApiState, MetricsAccess};
 use automate_connectors::ConnectorRegistry;
 use automate_connectors::provider::ProviderRegistry;
 use automate_core::config::Config;
@@ -98,7 +98,7 @@ impl Parts {
         let settings = ApiSettings {
             body_limit: config.server.body_limit_bytes,
             tolerance: config.webhooks.tolerance,
-            ..ApiSettings::default()
+            metrics: config.metrics.token.value().map_or(MetricsAccess::Local, MetricsAccess::Token),
         };
         let state = ApiState::new(self.engine.clone(), metrics, settings, shutdown.clone());
         let limiter = self.buckets();

@@ -21,6 +21,12 @@ pub(crate) fn line(text: impl Display) {
     }
 }
 
+/// Prints a line on stdout that nobody may be there to read any more: a server goes on without.
+pub(crate) fn offer(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
 /// Prints a line on stderr; nothing can be done where that fails.
 pub(crate) fn note(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));

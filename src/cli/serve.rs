@@ -1,5 +1,6 @@
 //! `automate serve`.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
@@ -112,6 +113,20 @@ pub(crate) async fn open_with_patience(context: &Context, role: Role, shutdown: 
     }
 }
 
+/// Where a browser finds the server: at its public address, or where it listens. All addresses at once
+/// are none that a browser can go to; the own machine's is one of them.
+fn site(public_url: &str, mut address: SocketAddr) -> String {
+    if !public_url.is_empty() {
+        return public_url.trim_end_matches('/').to_owned();
+    }
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
+}
+
 /// Serves until asked to stop, then drains.
 pub(crate) async fn run(context: Context, args: ServeArgs) -> Result<(), CliError> {
     let shutdown = Shutdown::listen()?;
@@ -123,12 +138,46 @@ pub(crate) async fn run(context: Context, args: ServeArgs) -> Result<(), CliErro
         .map_err(|e| CliError::failed(format!("cannot listen on {bind}: {e}")).hint("choose another with --bind"))?;
     let address = listener.local_addr().map_err(|e| CliError::failed(e.to_string()))?;
     output::line(format!("automate serves http://{address} ({})", parts.database_shown));
-    if !parts.identity.has_users().await? {
-        output::note("there is no user yet: make the first one with `automate createsuperuser`");
+    match parts.identity.setup_link().await {
+        Ok(None) => {}
+        Ok(Some(link)) => {
+            let site = site(&context.config().server.public_url, address);
+            // Whoever waited for the address alone has gone by now.
+            output::offer(&format!(
+                "there is no user yet: make the first one at {site}/admin/setup/?token={}",
+                *link.token
+            ));
+            output::note(&format!(
+                "the link works once, until {} UTC; `automate createsuperuser` makes the first one, too",
+                output::time(link.expires_at)
+            ));
+        }
+        // The server is of use without.
+        Err(error) => {
+            tracing::warn!(%error, "no set-up link was made");
+            output::note("make the first user with `automate createsuperuser`");
+        }
     }
     let announce = tokio::spawn(announce_drain(shutdown.token.clone(), context.config().worker.drain));
     let result = parts.serve(listener, context.config(), role, shutdown.token.clone()).await;
     announce.abort();
     parts.close().await;
     result.map_err(|e| CliError::failed(format!("the server ended: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_up_link_leads_to_where_a_browser_finds_the_server() {
+        for (public_url, address, expected) in [
+            ("https://flows.example.org/", "127.0.0.1:8000", "https://flows.example.org"),
+            ("", "127.0.0.1:8000", "http://127.0.0.1:8000"),
+            ("", "0.0.0.0:80", "http://127.0.0.1:80"),
+            ("", "[::]:8000", "http://[::1]:8000"),
+        ] {
+            assert_eq!(site(public_url, address.parse().unwrap()), expected);
+        }
+    }
 }

@@ -226,7 +226,8 @@ function selection(table) {
     all.checked = chosen > 0 && chosen === boxes().length;
     all.indeterminate = chosen > 0 && !all.checked;
     const scope = table.closest('form') ?? document;
-    for (const place of $$('[data-selected-count]', scope)) place.textContent = chosen ? `${chosen} selected` : 'None selected';
+    // A number stands in a sentence of the page; an empty place wants the sentence.
+    for (const place of $$('[data-selected-count]', scope)) place.textContent = /^\d+$/.test(place.textContent) ? String(chosen) : chosen ? `${chosen} selected` : 'None selected';
   };
   table.addEventListener('click', (event) => {
     const box = event.target.closest?.('td.select input[type=checkbox]');

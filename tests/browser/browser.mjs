@@ -163,7 +163,7 @@ export class Suite {
     } catch (error) {
       this.failed += 1;
       console.log(`FAILED  ${this.name}: ${title}`);
-      const lines = error instanceof Problems ? error.list : [error.stack ?? String(error)];
+      const lines = error instanceof Problems ? error.list : [(error.stack ?? String(error)).replace(/\nBrowser logs:[^]*?(?=\n    at |$)/, '')];
       for (const line of lines.slice(0, 40)) console.log(`    ${line}`);
       if (lines.length > 40) console.log(`    and ${lines.length - 40} more`);
     }

@@ -259,15 +259,24 @@ export class Hand {
   async tick(locator, on = true) {
     const one = locator.first();
     if (!this.keyboard) return one.setChecked(on);
+    if ((await one.getAttribute('type')) === 'radio') return this.pick(one);
     await focusByTab(this.page, one);
     if ((await one.isChecked()) !== on) await this.page.keyboard.press('Space');
     return null;
   }
 
+  /** Tab leads to a group of radio buttons, arrows from one to the next. */
+  async pick(one) {
+    const name = await one.getAttribute('name');
+    const inGroup = () => this.page.evaluate((group) => document.activeElement?.name === group, name);
+    for (let step = 0; step < 250 && !(await inGroup()); step += 1) await this.page.keyboard.press('Tab');
+    for (let step = 0; step < 10 && !(await one.isChecked()); step += 1) await this.page.keyboard.press('ArrowDown');
+    assert(await one.isChecked(), `the keyboard cannot choose ${one}`);
+  }
+
   /** Opens a `details` where it is closed. */
   async unfold(summary) {
-    const open = await summary.first().evaluate((node) => node.parentElement.open);
-    if (!open) await this.press(summary);
+    if (!(await summary.first().evaluate((node) => node.parentElement.open))) await this.press(summary);
   }
 
   /** Goes to a page by the navigation. */

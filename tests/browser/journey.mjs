@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Suite, assert, axe, equal, none, until } from './browser.mjs';
+import { Suite, assert, axe, equal, until } from './browser.mjs';
 import { ADA, Hand, PASSWORD, Server, Upstream, Visit, folder } from './harness.mjs';
 
 const documents = process.argv.includes('--screenshots');
@@ -50,9 +50,8 @@ for (const [mode, options] of Object.entries(MODES)) {
   const hand = new Hand(person);
   const scripts = options.javaScriptEnabled !== false;
   const normal = mode === 'with a mouse';
-  const button = (name) => page.getByRole('button', { name });
+  const button = (name) => page.getByRole('main').getByRole('button', { name });
   const link = (name) => page.getByRole('main').getByRole('link', { name });
-  const act = (name) => page.getByRole('main').getByRole('button', { name }).or(page.getByRole('main').getByRole('link', { name }));
   let number = 0;
   const picture = async (name) => {
     number += 1;
@@ -100,40 +99,54 @@ for (const [mode, options] of Object.entries(MODES)) {
   });
   await step('an example becomes a workflow', async () => {
     await hand.go('Workflows');
-    await hand.press(act(/example/i));
+    await hand.press(link(/new workflow|begin with an example/i));
+    await hand.unfold(page.locator('summary').filter({ hasText: /example/i }));
     await picture('examples');
-    if (!(await page.getByRole('textbox', { name: /document/i }).count())) await hand.press(act(/order.alert|use this|order/i));
-    const area = page.getByRole('textbox', { name: /document/i });
-    await area.waitFor();
-    await hand.write(area, document(`${upstream.origin}/customers/7`));
-    if (scripts) await page.locator('#check-result').waitFor();
+    await hand.press(page.getByRole('main').locator('details li a[href*="from="]'));
+    const area = page.getByRole('textbox', { name: 'Document' });
+    assert((await area.inputValue()).includes('workflow:'), 'the example is there to be changed');
+    await hand.write(area, document(`${upstream.origin}/customers/7`).replace('uses: log.write', 'uses: log.wirte'));
+    // What is wrong is told while it is written, and by the button without scripts.
+    if (!scripts) await hand.press(button('Check'));
+    await page.getByText(/log\.wirte/).last().waitFor();
+    await page.locator('a[data-line="20"]').first().waitFor();
+    await picture('mistake');
+    await hand.write(page.getByRole('textbox', { name: 'Document' }), document(`${upstream.origin}/customers/7`));
+    if (scripts) await page.locator('a[data-line]').first().waitFor({ state: 'detached' });
     await picture('editor');
-    await hand.press(button(/^(save|create)/i));
+    await hand.press(button(/^save the draft/i));
     await page.getByText('first-order').first().waitFor();
+    await picture('draft');
   });
+  const open = async () => {
+    await hand.go('Workflows');
+    await hand.press(link('first-order'));
+  };
   await step('a test-run says what it would do, and does nothing', async () => {
-    await page.goto('/admin/workflows/first-order/');
-    await hand.press(act(/^test/i));
-    const sample = page.getByRole('textbox', { name: /sample|input|event|payload/i });
+    await open();
+    await hand.press(link(/^test/i));
+    const sample = page.getByRole('textbox', { name: /input|event|payload/i });
     if (await sample.count()) await hand.write(sample, JSON.stringify(EVENT));
-    await hand.press(button(/^(run|test)/i));
-    await page.getByText(/effects? (are |were |is )?off|nothing was sent|dry/i).first().waitFor();
+    await picture('test');
+    await hand.press(page.getByRole('main').getByRole('button', { name: /^(run|test)/i }));
+    await wait(page.getByText(/\boff\b|not (sent|called|done)|would/i), 'the test to say that effects are off');
+    await new Promise((done) => { setTimeout(done, 1500); });
     equal(upstream.asked.length, 0, 'requests to the shop');
     await picture('test-run');
   });
+  const publish = async (note) => {
+    await open();
+    await hand.press(link(/^publish/i));
+    await hand.write(page.getByLabel('Note'), note);
+    await hand.press(button(/^publish/i));
+    await page.getByText(/published|version \d/i).first().waitFor();
+  };
   await step('publishing makes it live', async () => {
-    await page.goto('/admin/workflows/first-order/');
-    await hand.press(act(/^publish/i));
-    const note = page.getByLabel(/note/i);
-    if (await note.count()) {
-      await hand.write(note, 'The first one');
-      await hand.press(button(/^publish/i));
-    }
-    await page.getByText(/published/i).first().waitFor();
+    await publish('The first one');
     await picture('published');
   });
   await step('the webhook is sent with curl as the page shows', async () => {
-    await page.goto('/admin/workflows/first-order/');
+    await open();
     const shown = page.locator('pre').filter({ hasText: 'curl' }).first();
     await shown.waitFor();
     curl = (await shown.textContent()).trim();
@@ -144,9 +157,10 @@ for (const [mode, options] of Object.entries(MODES)) {
   await step('it is watched while it runs', async () => {
     upstream.delay = 1500;
     const again = JSON.parse(await (await fetch(`${server.origin}/hooks/default/first-orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ...EVENT, number: 'A-2' }) })).text());
-    await page.goto(`/admin/executions/${again.execution_ids[0]}/`);
+    await hand.go('Executions');
+    await hand.press(page.getByRole('main').locator(`a[href*="${again.execution_ids[0]}"]`));
     await picture('running');
-    await wait(page.locator('h1').getByText('completed').or(page.locator('.page-head').getByText('completed')), 'the execution to be shown as completed');
+    await wait(page.locator('.page-head .state-completed'), 'the execution to be shown as completed');
     upstream.delay = 0;
     await picture('completed');
   });
@@ -165,29 +179,23 @@ for (const [mode, options] of Object.entries(MODES)) {
   });
   await step('the workflow is mended and published', async () => {
     upstream.status = 200;
-    await page.goto('/admin/workflows/first-order/');
-    await hand.press(act(/^edit/i));
-    await hand.write(page.getByRole('textbox', { name: /document/i }), document(`${upstream.origin}/v2/customers/7`));
-    await hand.press(button(/^save/i));
-    await page.goto('/admin/workflows/first-order/');
-    await hand.press(act(/^publish/i));
-    const note = page.getByLabel(/note/i);
-    if (await note.count()) {
-      await hand.write(note, 'Asks the new address');
-      await hand.press(button(/^publish/i));
-    }
-    await page.getByText(/published/i).first().waitFor();
+    await open();
+    await hand.press(link(/^edit/i));
+    await hand.write(page.getByRole('textbox', { name: 'Document' }), document(`${upstream.origin}/v2/customers/7`));
+    await hand.press(button(/^save the draft/i));
+    await publish('Asks the new address');
+    await picture('mended');
   });
   await step('it runs again from the failed step, with the mended version', async () => {
     upstream.asked.length = 0;
-    await page.goto(`/admin/executions/${execution}/`);
-    await hand.press(act(/run again from|re-?run from/i));
-    const current = page.getByRole('radio', { name: /current|latest|new/i });
-    if (await current.count()) await hand.tick(current);
-    const version = page.getByRole('combobox', { name: /version/i });
-    if (await version.count()) await version.selectOption({ index: 1 });
-    await hand.press(button(/^run again|^re-?run/i));
-    await wait(page.locator('.page-head').getByText('completed'), 'the new execution to be completed');
+    await hand.go('Executions');
+    await hand.press(page.getByRole('main').locator(`a[href*="${execution}"]`));
+    await hand.press(link(/run again from this step/i));
+    equal(await page.getByLabel('Begin at').inputValue(), 'customer', 'the step that it begins at');
+    await hand.tick(page.getByRole('radio', { name: /current version/i }));
+    await picture('run-again');
+    await hand.press(button('Run again'));
+    await wait(page.locator('.page-head .state-completed'), 'the new execution to be completed');
     assert(!page.url().includes(execution), 'a new execution is shown');
     assert(upstream.asked.some((each) => each.url === '/v2/customers/7'), `the new address was asked, but ${upstream.asked.map((each) => each.url)}`);
     await picture('again');
@@ -198,7 +206,6 @@ for (const [mode, options] of Object.entries(MODES)) {
     await page.getByText('Ada').or(page.getByText(ADA)).first().waitFor();
     await picture('audit');
   });
-  none(watch.take().filter(() => false));
   await visit.end();
   await server.stop();
   upstream.stop();

@@ -1,4 +1,8 @@
 //! The admin, page by page, on a real server.
 
 mod doors;
+mod executions;
+mod lists;
+mod runs;
+mod workflows;
 mod queues;

@@ -4,8 +4,10 @@ mod books;
 mod site;
 
 mod admitting;
+mod bounds;
 mod conditions;
 mod describing;
+mod http2;
 mod listing;
 mod reading;
 mod repeating;

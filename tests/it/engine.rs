@@ -4,8 +4,10 @@ pub(crate) mod actions;
 pub(crate) mod bed;
 
 mod accepting;
+mod clocks;
 mod ending;
 mod policies;
 mod recovering;
 mod secrets;
+mod testing;
 mod waiting;

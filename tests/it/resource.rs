@@ -8,4 +8,5 @@ mod names;
 mod paging;
 mod scoping;
 mod showing;
+mod tally;
 mod writing;

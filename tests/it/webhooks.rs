@@ -7,3 +7,4 @@ mod bounds;
 mod payloads;
 mod repeating;
 mod signing;
+mod timing;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use askama::Template;
 use automate_core::limits;
-use automate_store::resource::{ColumnKind, Comparison, ListQuery, Ordering, Page, ResourceError};
+use automate_store::resource::{ColumnKind, Comparison, ListQuery, Ordering, Page, ResourceError, Row};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use self::columns::{Head, Texts};
 use self::dates::Drill;
@@ -28,7 +28,7 @@ use crate::http::{Cx, Fields, Prefs, Reply, Shell};
 use crate::spec::{Spec, Verb};
 use crate::views::ViewBar;
 
-pub(super) use columns::{named, read_of, row_of, sees, visible};
+pub(super) use columns::{named, read_of, rows_of, sees, visible};
 pub(super) use edit::{submit as submit_edits, why};
 pub(super) use params::{CURSOR, VIEW, plain};
 
@@ -182,11 +182,13 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
     let page = page.unwrap_or_default();
     let count = if too_much { None } else { counted(&cx, spec, &asked, &page).await? };
     let drill = if too_much { Vec::new() } else { drilled(&cx, admin, &asked.params).await? };
-    let texts = columns::texts(&cx, spec, &asked.columns, &page.results).await?;
+    let (next, previous) = (page.next.clone(), page.previous.clone());
+    let rows = rows_of(page);
+    let texts = columns::texts(&cx, spec, &asked.columns, &rows).await?;
     let mut params = asked.params;
     name_related(&cx, spec, &mut params.active).await?;
     let page = ListPage {
-        nothing: match page.results.is_empty() {
+        nothing: match rows.is_empty() {
             _ if too_much => Nothing::TooMuch,
             false => Nothing::Rows,
             true if !params.active.is_empty() || !params.search.is_empty() || params.query.cursor.is_some() => {
@@ -195,7 +197,11 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
             true if params.trash => Nothing::EmptyTrash,
             true => Nothing::FirstUse,
         },
-        ..list_page(&cx, admin, Parts { columns: asked.columns, params, page, texts, count, drill, views })
+        ..list_page(
+            &cx,
+            admin,
+            Parts { columns: asked.columns, params, rows, next, previous, texts, count, drill, views },
+        )
     };
     cx.page(&page)
 }
@@ -315,7 +321,9 @@ async fn edge(
 struct Parts {
     columns: Vec<ListColumn>,
     params: Params,
-    page: Page,
+    rows: Vec<Row>,
+    next: Option<String>,
+    previous: Option<String>,
     texts: Texts,
     count: Option<u64>,
     drill: Vec<Crumbed>,
@@ -324,7 +332,7 @@ struct Parts {
 
 fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
     let spec = admin.spec();
-    let Parts { columns, params, page, texts, count, drill, views } = parts;
+    let Parts { columns, params, rows, next, previous, texts, count, drill, views } = parts;
     let query = cx.query();
     let path = cx.path().to_owned();
     let address = |fields: &Fields| format!("{path}{}", or_all(fields));
@@ -342,7 +350,7 @@ fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
         chips.push(Chip { label: format!("Search: {}", params.search), remove });
     }
     let editing = Editing::of(cx, admin, &columns, params.trash);
-    let rows = page.results.iter().map(|row| row_view(cx, spec, &columns, row, &texts, &editing)).collect();
+    let rows: Vec<RowView> = rows.iter().map(|row| row_view(cx, spec, &columns, row, &texts, &editing)).collect();
     let actions = if params.trash { Vec::new() } else { super::actions::offered(cx, spec) };
     let selectable = !actions.is_empty() && has_ids(spec);
     let mut kept: Vec<(String, String)> = query.without(&[CURSOR, params::SEARCH]).pairs().to_vec();
@@ -372,10 +380,10 @@ fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
         editable: editing.any(),
         actions,
         query: placed.without(&[VIEW]).to_query(),
-        across: if page.next.is_some() || page.previous.is_some() { count_text(count) } else { String::new() },
+        across: if next.is_some() || previous.is_some() { count_text(count) } else { String::new() },
         count: count_text(count),
-        next: at(page.next),
-        previous: at(page.previous),
+        next: at(next),
+        previous: at(previous),
         nothing: Nothing::Rows,
         add: if can_add { format!("{path}add/") } else { String::new() },
         import: if can_add && spec.import.is_some() { format!("{path}import/") } else { String::new() },
@@ -396,14 +404,8 @@ fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
     }
 }
 
-fn row_view(
-    cx: &Cx,
-    spec: &Spec,
-    columns: &[ListColumn],
-    row: &Map<String, Value>,
-    texts: &Texts,
-    editing: &Editing,
-) -> RowView {
+fn row_view(cx: &Cx, spec: &Spec, columns: &[ListColumn], whole: &Row, texts: &Texts, editing: &Editing) -> RowView {
+    let row = &whole.fields;
     let id = plain(row.get(spec.model.key));
     let url = spec.row_url(&id);
     let cell = |(index, column): (usize, &ListColumn)| CellView {
@@ -415,12 +417,12 @@ fn row_view(
             Cell::Link { text, .. } if index == 0 => Cell::Text(text),
             cell => cell,
         },
-        edit: if index == 0 { None } else { editing.cell(cx, column, row) },
+        edit: if index == 0 { None } else { editing.cell(cx, column, whole) },
     };
     let cells: Vec<CellView> = columns.iter().enumerate().map(cell).collect();
     let name = if sees(cx, spec, spec.text) { plain(row.get(spec.text)) } else { String::new() };
     let name = if name.is_empty() { crate::column::short(&id) } else { name };
     let links = spec.row_link.and_then(|link| link(row)).into_iter().collect();
-    let version = if editing.any() { row_of(spec, row.clone()).version } else { None };
+    let version = whole.version.filter(|_| editing.any());
     RowView { id, url, name, version, cells, links }
 }

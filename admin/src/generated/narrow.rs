@@ -34,6 +34,10 @@ pub(crate) fn trashed(admin: &dyn AnyAdmin, cx: &Cx, query: ListQuery) -> ListQu
 /// leave it out.
 pub(crate) async fn row(admin: &dyn AnyAdmin, cx: &Cx, id: Uuid) -> Result<Row, AdminError> {
     let (spec, resources) = (admin.spec(), cx.state().resources());
+    if spec.model.keys.len() != 1 {
+        // A row with a key of several columns has no address of its own.
+        return Err(AdminError::NotFound);
+    }
     let plain = ListQuery { limit: 1, fields: vec![spec.model.key], ..ListQuery::default() };
     let query = admin.queryset(cx, plain.clone());
     if query != plain {

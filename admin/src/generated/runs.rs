@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::actions::{DELETE, deed};
-use super::list::{read_of, row_of, visible, why};
+use super::list::{read_of, rows_of, visible, why};
 use super::narrowed;
 use crate::action::Selection;
 use crate::erased::AnyAdmin;
@@ -259,7 +259,7 @@ impl Doer {
         let query = narrowed(self.admin.as_ref(), &self.cx, query);
         let page = self.cx.state().resources().list(spec.model, &self.cx.writer(), &query).await;
         let page = page.map_err(|error| said(error.into()))?;
-        Ok(page.results.into_iter().map(|fields| row_of(spec, fields)).collect())
+        Ok(rows_of(page))
     }
 }
 

@@ -6,6 +6,7 @@ mod deeds;
 mod events;
 mod follow;
 mod io;
+mod picture;
 mod regions;
 mod rerun;
 mod resolve;
@@ -102,8 +103,6 @@ struct Tab {
 #[template(path = "admin/execution/page.html")]
 struct Page {
     shell: Shell,
-    workflow: String,
-    workflow_url: String,
     regions: Regions,
     tabs: Vec<Tab>,
     /// The open tab, rendered.
@@ -148,18 +147,5 @@ async fn show(cx: Cx, Path(id): Path<String>) -> Reply {
         url: format!("{here}{}", Fields::of(vec![("tab".to_owned(), (*name).to_owned())]).to_query()),
         current: *name == tab,
     });
-    cx.page(&Page {
-        workflow_url: super::words::workflow(&loaded.execution.workflow),
-        workflow: loaded.execution.workflow.clone(),
-        regions,
-        tabs: tabs.collect(),
-        body,
-        shell,
-    })
-}
-
-/// The graph of the version with the states of the steps; where it cannot be drawn, a sentence.
-async fn graph(_cx: &Cx, _loaded: &Loaded) -> Result<String, AdminError> {
-    Ok("<div id=\"x-graph\"><p class=\"muted\">The steps are in the table, in the order in which they began.</p></div>"
-        .to_owned())
+    cx.page(&Page { regions, tabs: tabs.collect(), body, shell })
 }

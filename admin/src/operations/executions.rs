@@ -6,7 +6,7 @@ mod report;
 
 use askama::Template;
 use automate_store::overview::{self, Counts};
-use automate_store::search::{self, FoundExecution, FoundPage, PageOf};
+use automate_store::search::{self, FoundExecution, FoundPage, PageOf, Queued};
 use axum::Router;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
@@ -162,6 +162,7 @@ fn list_page(
     };
     let (first, last) = (found.rows.first().map(|row| row.id), found.rows.last().map(|row| row.id));
     let slowest = query.search.slowest;
+    let held = query.search.queued == Some(Queued::Held);
     // Going back there is always more: the rows that one came from.
     let behind = if page.after.is_some() { true } else { found.more };
     let before = if page.after.is_some() { found.more } else { page.before.is_some() };
@@ -233,7 +234,7 @@ fn list_page(
         states: states.into(),
         shipped: shipped.collect(),
         views,
-        rows: found.rows.iter().map(|row| Row::of(row, now)).collect(),
+        rows: found.rows.iter().map(|row| held_runs(Row::of(row, now), held)).collect(),
         bound,
         further,
         newer: first.filter(|_| before && !slowest).map(|id| at("after", &id.to_string())).unwrap_or_default(),
@@ -243,6 +244,11 @@ fn list_page(
         is_search: !query.text.is_empty(),
         q: query.text,
     }
+}
+
+/// What a worker holds runs, although its row may still say what it was before.
+fn held_runs(row: Row, held: bool) -> Row {
+    if held && row.status == "pending" { Row { status: "running", ..row } } else { row }
 }
 
 /// The time in an id of version 7.

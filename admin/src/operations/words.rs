@@ -57,8 +57,7 @@ pub(crate) fn maybe_execution(id: Option<Uuid>) -> Option<(String, String)> {
 
 /// Where a workflow's page is. A workflow may be called like a model, whose pages have the same place.
 pub(crate) fn workflow(slug: &str) -> String {
-    let taken = matches!(slug, "workflow" | "version" | "trigger");
-    format!("/admin/workflows/{}{slug}/", if taken { "=" } else { "" })
+    super::workflows::url_of(slug)
 }
 
 /// Where a search for executions is.

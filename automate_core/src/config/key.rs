@@ -158,6 +158,9 @@ table! {
         "Days that finished executions, events and received webhooks are kept; 0 is for ever.";
     "log.format" => log.format, "`text` or `json`", "text", log_format,
         "The shape of log lines; `RUST_LOG` filters them.";
+    "metrics.token" => metrics.token, "a token of 16 characters or more", "", metrics_token,
+        "What whoever reads `/metrics` must send as `Authorization: Bearer …`. Without one, only the machine itself may \
+         read them.";
     "api.requests_per_minute" => api.requests_per_minute, "a whole number from 1 to 10000000", "6000",
         |r| whole(r, 1, 10_000_000),
         "Requests to the REST API in a minute, by one token or session; a third of them may come at once.";
@@ -271,6 +274,13 @@ fn hidden(raw: &Raw) -> Result<Hidden, String> {
         Raw::Text(text) | Raw::Typed(Value::String(text)) => Ok(Hidden::new(text.trim().to_owned())),
         Raw::Typed(_) => Err("something that is no text".to_owned()),
     }
+}
+
+/// Short ones are guessed.
+fn metrics_token(raw: &Raw) -> Result<Hidden, String> {
+    let token = hidden(raw)?;
+    let short = token.value().is_some_and(|token| token.expose_secret().chars().count() < 16);
+    if short { Err("a shorter one".to_owned()) } else { Ok(token) }
 }
 
 /// Names that can stand in a path and lead nowhere else.

@@ -39,3 +39,17 @@ pub const COUNTED_PER_MINUTE: u64 = 2_000;
 pub const TIMED_PER_MINUTE: u64 = 40;
 /// Failed executions, the newest ones, that the overview groups by their error.
 pub const GROUPED_FAILURES: u64 = 500;
+/// Nodes of a picture on a page beyond which steps are drawn together.
+pub const GRAPH_NODES_SHOWN: usize = 250;
+/// Nodes of which a picture is drawn at all.
+pub const GRAPH_NODES_DRAWN: usize = 1_000;
+/// How deep a value is made up that stands in for an answer in a test.
+pub const SAMPLE_DEPTH: usize = 8;
+/// Bytes of the answers that a test is given for its steps, as JSON.
+pub const TEST_ANSWERS_BYTES: usize = 64 * 1024;
+/// Pictures of versions kept laid out in memory.
+pub const GRAPHS_KEPT: usize = 128;
+/// Newest executions of a workflow of which lists say how many failed.
+pub const RECENT_EXECUTIONS: u64 = 100;
+/// Newest executions of a workflow among which those of one version are looked for.
+pub const VERSION_EXECUTIONS: u64 = 1_000;

@@ -1,7 +1,10 @@
 //! What of an execution does not change while it runs, and how its end is told.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use crate::engine::Effects;
 use crate::ids::{ExecutionId, TenantId};
 use crate::status::ExecutionStatus;
 use crate::store::{EventRecord, ExecutionError, ExecutionRecord};
@@ -16,6 +19,8 @@ pub(super) struct About {
     pub(super) correlation_id: String,
     /// Executions between it and the outside.
     pub(super) depth: u32,
+    /// What of it reaches the world.
+    pub(super) effects: Arc<Effects>,
 }
 
 impl About {
@@ -28,6 +33,7 @@ impl About {
             version: execution.version,
             correlation_id: execution.correlation_id.clone(),
             depth: event.map_or(0, |event| event.depth),
+            effects: Arc::new(Effects::of_trigger(&execution.trigger)),
         }
     }
 }

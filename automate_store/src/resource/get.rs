@@ -77,7 +77,7 @@ impl Resources {
                 let rows = found.iter().map(|row| shape.read_short(row)).collect::<Result<Vec<_>, _>>()?;
                 let rows = in_order(model, &ids, rows)?;
                 let versions: Vec<Option<i64>> = rows.iter().map(|row| version(model, row)).collect();
-                let (shown, viewed) = show(&shape, &expanded, &caller, &db, scoped, rows).await?;
+                let (shown, _, viewed) = show(&shape, &expanded, &caller, &db, scoped, rows).await?;
                 if shown.len() < versions.len() {
                     return Err(ResourceError::NotFound(model.noun));
                 }

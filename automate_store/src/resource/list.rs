@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::cursor::{Cursor, List, beyond, column_of, order};
 use super::expand::Expanded;
+use super::get::version;
 use super::shape::Shape;
 use super::value::place;
 use super::viewed::Viewed;
@@ -181,8 +182,8 @@ impl Listing {
         let previous = if has_previous { beside(found.first(), true)? } else { None };
 
         let rows = found.iter().map(|row| self.shape.read_short(row)).collect::<Result<Vec<_>, _>>()?;
-        let (results, viewed) = self.show(db, scoped, rows).await?;
-        Ok((Page { results, next, previous, count }, viewed))
+        let (results, versions, viewed) = self.show(db, scoped, rows).await?;
+        Ok((Page { results, versions, next, previous, count }, viewed))
     }
 
     /// Who asks.
@@ -224,10 +225,13 @@ impl Listing {
         db: &DatabaseExecutor<'_>,
         scoped: Scoped<'_>,
         rows: Vec<Map<String, Value>>,
-    ) -> Result<(Vec<Map<String, Value>>, Viewed), ResourceError> {
+    ) -> Result<Shown, ResourceError> {
         show(&self.shape, &self.expanded, &self.caller, db, scoped, rows).await
     }
 }
+
+/// Rows as they are shown, the version of each, and what of it was seen.
+pub(super) type Shown = (Vec<Map<String, Value>>, Vec<Option<i64>>, Viewed);
 
 /// Rows that were read as they are shown, with what belongs to them.
 pub(super) async fn show(
@@ -237,8 +241,9 @@ pub(super) async fn show(
     db: &DatabaseExecutor<'_>,
     scoped: Scoped<'_>,
     mut rows: Vec<Map<String, Value>>,
-) -> Result<(Vec<Map<String, Value>>, Viewed), ResourceError> {
+) -> Result<Shown, ResourceError> {
     shape.fill(db, scoped, &mut rows).await?;
+    let versions = rows.iter().map(|row| version(scoped.model(), row)).collect();
     let mut shown: Vec<(Map<String, Value>, bool)> =
         rows.iter().map(|row| (shape.shown(row), shape.reveals(row))).collect();
     for one in expanded {
@@ -254,7 +259,7 @@ pub(super) async fn show(
             viewed.add(scoped.model(), row);
         }
     }
-    Ok((shown.into_iter().map(|(fields, _)| fields).collect(), viewed))
+    Ok((shown.into_iter().map(|(fields, _)| fields).collect(), versions, viewed))
 }
 
 async fn count(db: &DatabaseExecutor<'_>, scoped: Scoped<'_>, conditions: Condition) -> Result<u64, StoreError> {

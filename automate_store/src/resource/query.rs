@@ -159,6 +159,8 @@ pub fn selection_parameters(model: &Model) -> Vec<ParameterDoc> {
 pub struct Page {
     /// The rows as shown.
     pub results: Vec<Map<String, Value>>,
+    /// The version of each of these rows, where the model has one; also where it is not shown.
+    pub versions: Vec<Option<i64>>,
     /// The cursor of the page behind.
     pub next: Option<String>,
     /// The cursor of the page before.

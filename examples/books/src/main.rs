@@ -1,8 +1,10 @@
 //! Books: a table of the application's own, listed, filtered, searched, created, changed and deleted
-//! at `/api/v1/books`, with all that the system's own resources have.
+//! at `/api/v1/books`, with all that the system's own resources have; and at `/admin/books/book/`,
+//! for people.
 //!
 //! `cargo run -p automate_books_example -- openapi` shows what comes of the ten lines below.
 
+mod admin;
 mod book;
 
 use std::process::ExitCode;
@@ -23,7 +25,7 @@ impl BaseModelViewSet for Books {
 }
 
 fn app() -> App {
-    App::new().prepare(book::make_table).viewset(Books)
+    App::new().prepare(book::make_table).viewset(Books).admin(admin::BookAdmin)
 }
 
 fn main() -> ExitCode {

@@ -2,6 +2,8 @@
 
 use automate_tests::binary::Project;
 
+use crate::serving::Serving;
+
 #[test]
 fn the_first_superuser_is_made_at_the_command_line_and_gets_a_token() {
     let project = Project::embedded();
@@ -71,4 +73,48 @@ fn whose_token_it_is_must_be_said_where_it_is_not_plain() {
         let _ = project.run_with_stdin(&args, "correct horse of mine").exits(0);
     }
     assert!(project.run(&create).exits(2).err.contains("--user"));
+}
+
+#[test]
+fn a18_a_server_prints_a_link_for_the_first_account_until_there_is_one() {
+    let project = Project::embedded();
+    let out = project.path().join("serve.out");
+    let mut command = project.command(&["serve", "--bind", "127.0.0.1:0"]);
+    command.env("AUTOMATE_SERVER__PUBLIC_URL", "https://flows.example.org");
+    let server = Serving::start(command, project.path());
+    server.ready();
+    let said = std::fs::read_to_string(&out).unwrap();
+    let token =
+        said.split_once("https://flows.example.org/admin/setup/?token=").map_or("", |(_, rest)| rest.trim_end());
+    assert!(token.len() > 40 && token.chars().all(|c| c.is_ascii_alphanumeric()), "{said}");
+    let log = std::fs::read_to_string(project.path().join("serve.log")).unwrap();
+    assert!(!log.contains(token), "the link is printed, and not logged");
+    server.stop();
+    let create = ["createsuperuser", "--email", "ada@example.org", "--password-stdin"];
+    let _ = project.run_with_stdin(&create, "correct horse of mine").exits(0);
+    let server = Serving::start(project.command(&["serve", "--bind", "127.0.0.1:0"]), project.path());
+    server.ready();
+    let said = std::fs::read_to_string(&out).unwrap();
+    assert!(!said.contains("setup"), "{said}");
+    server.stop();
+}
+
+#[test]
+fn a22_metrics_are_for_whoever_has_the_token_where_there_is_one() {
+    let project = Project::embedded();
+    let short = project.command(&["serve"]).env("AUTOMATE_METRICS__TOKEN", "guess-me").output().unwrap();
+    assert_eq!(short.status.code(), Some(2));
+    assert!(!String::from_utf8_lossy(&short.stderr).contains("guess-me"));
+    let token = "a-token-of-the-scraper-7c1e";
+    let mut command = project.command(&["serve", "--bind", "127.0.0.1:0"]);
+    command.env("AUTOMATE_METRICS__TOKEN", token);
+    let server = Serving::start(command, project.path());
+    server.ready();
+    for target in ["/metrics", "/ext/observability/metrics"] {
+        assert_eq!(server.get(target).0, 404);
+        assert_eq!(server.get_as(target, &token[1..]).0, 404);
+        let (status, text) = server.get_as(target, token);
+        assert!(status == 200 && text.contains("automate_"), "{status} {text}");
+    }
+    server.stop();
 }

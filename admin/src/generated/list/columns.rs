@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use automate_store::resource::{Column, ColumnKind, Comparison, ListQuery, Model, Row};
+use automate_store::resource::{Column, ColumnKind, Comparison, ListQuery, Model, Page, Row};
 use serde_json::{Map, Value};
 
 use super::params::{CURSOR, ORDER, Params, plain};
@@ -118,18 +118,13 @@ fn is_number(model: &Model, column: &ListColumn) -> bool {
 pub(crate) type Texts = BTreeMap<&'static str, HashMap<String, (String, String)>>;
 
 /// What the rows that a page names are called: one statement for each of the columns.
-pub(crate) async fn texts(
-    cx: &Cx,
-    spec: &Spec,
-    columns: &[ListColumn],
-    rows: &[Map<String, Value>],
-) -> Result<Texts, AdminError> {
+pub(crate) async fn texts(cx: &Cx, spec: &Spec, columns: &[ListColumn], rows: &[Row]) -> Result<Texts, AdminError> {
     let mut all = Texts::new();
     for column in columns {
         let Shows::Related { column: name } = column.shows else { continue };
         let Some(target) = spec.model.column(name).and_then(|column| column.references) else { continue };
         let mut ids: Vec<Value> = Vec::new();
-        for id in rows.iter().filter_map(|row| row.get(name)).filter(|id| !id.is_null()) {
+        for id in rows.iter().filter_map(|row| row.fields.get(name)).filter(|id| !id.is_null()) {
             if !ids.contains(id) {
                 ids.push(id.clone());
             }
@@ -209,8 +204,8 @@ fn cut(text: &str) -> String {
     cut
 }
 
-/// A row as it was read for a list, with its version.
-pub(crate) fn row_of(spec: &Spec, fields: Map<String, Value>) -> Row {
-    let version = spec.model.version.and_then(|name| fields.get(name)).and_then(Value::as_i64);
-    Row { fields, version }
+/// The rows of a page, with their versions.
+pub(crate) fn rows_of(page: Page) -> Vec<Row> {
+    let versions = page.versions.into_iter().chain(std::iter::repeat(None));
+    page.results.into_iter().zip(versions).map(|(fields, version)| Row { fields, version }).collect()
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::{Here, narrowed};
-use super::columns::{read_of, row_of, sees, visible};
+use super::columns::{self, read_of, sees, visible};
 use super::params::plain;
 use crate::column::{ListColumn, Shows, words};
 use crate::erased::AnyAdmin;
@@ -53,18 +53,16 @@ impl<'a> Editing<'a> {
     }
 
     /// The field of a cell; none where it cannot be changed there.
-    pub(super) fn cell(&self, cx: &Cx, column: &ListColumn, row: &Map<String, Value>) -> Option<EditCell> {
+    pub(super) fn cell(&self, cx: &Cx, column: &ListColumn, row: &Row) -> Option<EditCell> {
         let Shows::Field(name) = column.shows else { return None };
         let spec = self.admin.spec();
         let field = spec.model.column(name).filter(|_| self.fields.contains(&name))?;
-        let whole = row_of(spec, row.clone());
-        whole.version?;
-        if !spec.allows(cx, Verb::Change, Some(&whole)) || self.admin.readonly_fields(cx, Some(&whole)).contains(&name)
-        {
+        row.version?;
+        if !spec.allows(cx, Verb::Change, Some(row)) || self.admin.readonly_fields(cx, Some(row)).contains(&name) {
             return None;
         }
-        let id = plain(row.get(spec.model.key));
-        let value = plain(row.get(name));
+        let id = plain(row.fields.get(spec.model.key));
+        let value = plain(row.fields.get(name));
         let mut choices: Vec<(String, String)> =
             field.choices.iter().map(|word| ((*word).to_owned(), words(word))).collect();
         if field.nullable && !choices.is_empty() {
@@ -225,7 +223,7 @@ async fn rows_of(cx: &Cx, admin: &Arc<dyn AnyAdmin>, typed: &[Typed]) -> Result<
     let query = ListQuery { fields, limit: typed.len() as u64, ..ListQuery::default() };
     let query = narrowed(admin.as_ref(), cx, query.filter(spec.model.key, Comparison::In, ids));
     let page = cx.state().resources().list(spec.model, &cx.writer(), &query).await?;
-    Ok(page.results.into_iter().map(|fields| row_of(spec, fields)).collect())
+    Ok(columns::rows_of(page))
 }
 
 async fn save(cx: &Cx, admin: &Arc<dyn AnyAdmin>, row: &Row, typed: &Typed) -> Result<(), AdminError> {
@@ -257,7 +255,7 @@ async fn save(cx: &Cx, admin: &Arc<dyn AnyAdmin>, row: &Row, typed: &Typed) -> R
             .collect();
         return Err(AdminError::Conflict(all.join("; ")));
     }
-    admin.save(cx, Some(row), fields, Some(typed.version)).await.map(|_| ())
+    admin.save(cx, spec, Some(row), fields, Some(typed.version)).await.map(|_| ())
 }
 
 /// Why a row was not saved, in a sentence.

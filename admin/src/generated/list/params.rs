@@ -1,7 +1,7 @@
 //! The address of a list: what of it is asked for, and nothing else is taken.
 
 use automate_core::limits;
-use automate_store::resource::{Comparison, ListQuery, Ordering};
+use automate_store::resource::{Comparison, ListQuery, Ordering, ResourceError};
 use serde_json::{Value, json};
 
 use super::columns::sort_of;
@@ -91,20 +91,27 @@ pub(crate) fn read(cx: &Cx, spec: &Spec, columns: &[ListColumn], fields: &Fields
     Ok(params)
 }
 
-fn parsed(spec: &Spec, name: &str, text: &str) -> Result<ListQuery, AdminError> {
-    Ok(ListQuery::parse(spec.model, &[(name.to_owned(), text.to_owned())])?)
+/// Reads a parameter of the service's list, which addresses of pages call `shown`.
+fn parsed(spec: &Spec, shown: &str, name: &str, text: &str) -> Result<ListQuery, AdminError> {
+    ListQuery::parse(spec.model, &[(name.to_owned(), text.to_owned())]).map_err(|error| match error {
+        ResourceError::Query(problems) => {
+            let all: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+            wrong(shown, &all.join("; "))
+        }
+        other => other.into(),
+    })
 }
 
 fn search(params: &mut Params, spec: &Spec, text: &str) -> Result<(), AdminError> {
     if !text.is_empty() {
-        params.query.search = parsed(spec, "search", text)?.search;
+        params.query.search = parsed(spec, SEARCH, "search", text)?.search;
         params.search = text.to_owned();
     }
     Ok(())
 }
 
 fn cursor(params: &mut Params, spec: &Spec, text: &str) -> Result<(), AdminError> {
-    params.query.cursor = parsed(spec, "cursor", text)?.cursor;
+    params.query.cursor = parsed(spec, CURSOR, "cursor", text)?.cursor;
     Ok(())
 }
 
@@ -178,7 +185,7 @@ fn filter(cx: &Cx, params: &mut Params, spec: &Spec, name: &str, text: &str) -> 
     let mut said = words(text);
     let mut related = None;
     let take = |params: &mut Params, parameter: &str, text: &str| -> Result<(), AdminError> {
-        params.query.filters.extend(parsed(spec, parameter, text)?.filters);
+        params.query.filters.extend(parsed(spec, name, parameter, text)?.filters);
         Ok(())
     };
     match (&kind, suffix) {

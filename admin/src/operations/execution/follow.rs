@@ -6,7 +6,7 @@ use axum::extract::Path;
 
 use super::super::live::{self, Look, News, Watch};
 use super::regions::Regions;
-use super::{VIEW, found, graph, load, tab_of};
+use super::{VIEW, found, load, picture, tab_of};
 use crate::error::AdminError;
 use crate::http::{Cx, Reply, Shell};
 
@@ -46,7 +46,7 @@ impl Watch for Followed {
             }
         }
         if self.tab == "graph" {
-            let picture = graph(&self.cx, &loaded).await?;
+            let picture = picture::tab(&self.cx, &loaded).await?;
             if picture != self.graph {
                 look.news.push(News::fragment("x-graph", &picture));
                 self.graph = picture;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{timeline, words};
 use super::events::{Event, events};
-use super::{Loaded, io};
+use super::{Loaded, io, picture};
 use crate::error::AdminError;
 use crate::http::{Cx, Fields, Shell};
 
@@ -37,7 +37,7 @@ pub(super) async fn body(cx: &Cx, shell: &Shell, loaded: &Loaded, tab: &str) -> 
         return Ok(Refused { label, permission }.render()?);
     }
     match tab {
-        "graph" => Ok(super::graph(cx, loaded).await?),
+        "graph" => picture::tab(cx, loaded).await,
         "io" => io::tab(cx, shell, loaded).await,
         "logs" => logs(cx, shell, loaded).await,
         "events" => happened(cx, shell, loaded).await,

@@ -1,21 +1,22 @@
-//! Lengths: what a body may be by its shape and serde does not look at.
+//! Lengths and ranges: what a body may be by its shape and serde does not look at.
 
 use automate_core::limits;
 use serde_json::Value;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayItems, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayItems, KnownFormat, Object, Schema, SchemaFormat, SchemaType, Type};
 
 use super::shape::Shape;
 use crate::FieldError;
 
-/// Nesting up to which lengths are looked at; no shape is as deep.
+/// Nesting up to which bounds are looked at; no shape is as deep.
 const DEPTH: usize = 16;
 
 type Parts = Vec<(String, RefOr<Schema>)>;
 
 impl Shape {
-    /// Texts and lists that are longer than the shape says.
-    pub(crate) fn too_long(&self, value: &Value) -> Vec<FieldError> {
+    /// Texts and lists that are longer than the shape says, and numbers that its formats do not have:
+    /// `int32` is what it says for unsigned types too.
+    pub(crate) fn out_of_bounds(&self, value: &Value) -> Vec<FieldError> {
         let mut faults = Vec::new();
         look(self.schema(), &self.components(), value, "", 0, &mut faults);
         faults.truncate(limits::FIELD_PROBLEMS);
@@ -41,6 +42,12 @@ fn look(schema: &RefOr<Schema>, parts: &Parts, value: &Value, path: &str, depth:
         (Schema::Object(object), Value::String(text)) => {
             if let Some(most) = object.max_length.filter(|most| text.chars().nth(*most).is_some()) {
                 faults.push(fault(path, format!("it has more than {most} characters")));
+            }
+        }
+        (Schema::Object(object), Value::Number(number)) => {
+            if let Some(most) = greatest(object).filter(|most| number.as_u64().is_some_and(|number| number > *most)) {
+                let message = format!("it is more than {most}");
+                faults.push(FieldError { path: path.to_owned(), code: "OUT_OF_RANGE".to_owned(), message });
             }
         }
         (Schema::Object(object), Value::Object(members)) => {
@@ -80,6 +87,15 @@ fn any(items: &[RefOr<Schema>], parts: &Parts, value: &Value, path: &str, depth:
     faults.extend(first.into_iter().flatten());
 }
 
+/// The greatest number of a format.
+fn greatest(object: &Object) -> Option<u64> {
+    match object.format {
+        Some(SchemaFormat::KnownFormat(KnownFormat::Int32)) => Some(i32::MAX.unsigned_abs().into()),
+        Some(SchemaFormat::KnownFormat(KnownFormat::Int64)) => Some(i64::MAX.unsigned_abs()),
+        _ => None,
+    }
+}
+
 fn is_null(schema: &RefOr<Schema>) -> bool {
     matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null))
 }
@@ -110,20 +126,25 @@ mod tests {
         inner: Option<Inner>,
         #[schema(max_items = 2)]
         several: Vec<Inner>,
+        count: Option<u32>,
         free: Value,
     }
 
     #[test]
-    fn what_is_longer_than_its_shape_says_is_named() {
+    fn what_is_longer_or_greater_than_its_shape_says_is_named() {
         let faults = |value: Value| {
-            let faults = Shape::of::<Outer>().too_long(&value).into_iter();
-            faults.map(|fault| fault.path).collect::<Vec<_>>()
+            let faults = Shape::of::<Outer>().out_of_bounds(&value).into_iter();
+            let mut paths: Vec<_> = faults.map(|fault| fault.path).collect();
+            paths.sort();
+            paths
         };
         let none: [&str; 0] = [];
         assert_eq!(faults(json!({ "short": "éé", "inner": null, "free": "anything" })), none);
         assert_eq!(faults(json!({ "short": "abc", "inner": { "name": "abcd" } })), ["/inner/name", "/short"]);
         assert_eq!(faults(json!({ "several": [{ "name": null }, { "name": "abcd" }] })), ["/several/1/name"]);
         assert_eq!(faults(json!({ "several": [{}, {}, { "name": "abcd" }] })), ["/several"]);
+        assert_eq!(faults(json!({ "count": 2_147_483_647 })), none);
+        assert_eq!(faults(json!({ "count": 2_147_483_648_u32 })), ["/count"]);
         assert_eq!(faults(json!(["abc"])), none, "another type is for serde to refuse");
     }
 }

@@ -94,7 +94,7 @@ pub struct Input {
     pub shape: Shape,
     /// Whether it may be left out.
     pub optional: bool,
-    /// Whether it is read into a type, of which lengths are no part: they are checked before.
+    /// Whether it is read into a type, of which lengths and ranges are no part: they are checked before.
     pub typed: bool,
 }
 

@@ -96,6 +96,9 @@ async fn throttle(
             tightest = Some((decision, limit));
         }
         if !decision.allowed {
+            let limit = metrics::SharedString::from(throttle.name.to_string());
+            metrics::counter!("automate_rate_limited_total", "limit" => limit, "by" => throttle.by.as_str())
+                .increment(1);
             break;
         }
     }

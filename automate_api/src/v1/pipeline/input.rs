@@ -172,7 +172,7 @@ pub(super) async fn body(
         only(&value, &members)?;
     }
     if let Some(input) = operation.input.as_ref().filter(|input| input.typed) {
-        let faults = input.shape.too_long(&value);
+        let faults = input.shape.out_of_bounds(&value);
         if !faults.is_empty() {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT", "the input is not valid")
                 .with_errors(faults));

@@ -8,7 +8,8 @@ use super::super::Engine;
 use super::super::about::About;
 use super::super::definitions::Definition;
 use super::{InputProblem, IntakeError, Slot, Start, StartRequest};
-use crate::ids::{ExecutionId, OutboxId, TenantId, VersionId, WorkflowId};
+use crate::engine::{Effects, Reach};
+use crate::ids::{EventId, ExecutionId, OutboxId, TenantId, VersionId, WorkflowId};
 use crate::outbox::DEFAULT_PRIORITY;
 use crate::store::{Accept, EventRecord, NewExecution, StoreError};
 
@@ -40,6 +41,63 @@ impl Engine {
         request: StartRequest,
         dedupe_key: Option<String>,
     ) -> Result<ExecutionId, IntakeError> {
+        let trigger = json!({ "kind": "manual", "source": request.source });
+        let (definition, mut new) = self.execution_of(&request, &trigger).await?;
+        definition.check_input(request.input.as_ref())?;
+        new.dedupe_key = dedupe_key;
+        let by_hand = ByHand {
+            tenant_id: request.tenant_id,
+            definition,
+            new,
+            input: request.input,
+            event: None,
+            run_here: request.run_here,
+        };
+        self.start_by_hand(by_hand).await
+    }
+
+    /// Starts a workflow to see what it would do: what its actions do to the world is left out as `effects`
+    /// says, and answered for. Where it is about an event, that is the event of the test, and there is no input.
+    ///
+    /// # Errors
+    /// Those of [`Engine::start`]; `NOT_FOUND` where there is no such event.
+    pub async fn start_test(
+        &self,
+        request: StartRequest,
+        effects: &Effects,
+        event: Option<EventId>,
+    ) -> Result<ExecutionId, IntakeError> {
+        let mut trigger = json!({ "kind": "test", "source": request.source });
+        // Without: a caller who forgets what it asks for must not reach the world.
+        let off = Effects { reach: Reach::Nothing, ..Effects::default() };
+        let effects = if effects.is_test() { effects } else { &off };
+        effects.put_into(&mut trigger);
+        let (definition, mut new) = self.execution_of(&request, &trigger).await?;
+        let event = match event {
+            None => None,
+            Some(id) => Some(self.ports().store.event(request.tenant_id, id).await.map_err(named)?),
+        };
+        if event.is_none() {
+            definition.check_input(request.input.as_ref())?;
+        }
+        new.event_id = event.as_ref().map(|event| event.id);
+        let by_hand = ByHand {
+            tenant_id: request.tenant_id,
+            definition,
+            new,
+            input: request.input.filter(|_| event.is_none()),
+            event: event.as_ref(),
+            run_here: request.run_here,
+        };
+        self.start_by_hand(by_hand).await
+    }
+
+    /// The version that a start asks for, and a new execution of it.
+    async fn execution_of(
+        &self,
+        request: &StartRequest,
+        trigger: &Value,
+    ) -> Result<(Arc<Definition>, NewExecution), IntakeError> {
         let store = &self.ports().store;
         let workflow = store.workflow(request.tenant_id, &request.workflow).await.map_err(named)?;
         let (version_id, version) = match request.version {
@@ -62,22 +120,11 @@ impl Engine {
             }
         };
         let definition = self.definition(version_id).await?;
-        definition.check_input(request.input.as_ref())?;
-        let trigger = json!({ "kind": "manual", "source": request.source });
-        let mut new = self.new_execution(version, request.correlation_id.clone(), &trigger);
+        let mut new = self.new_execution(version, request.correlation_id.clone(), trigger);
         new.workflow_id = workflow.id;
         new.workflow = workflow.slug;
         new.version_id = version_id;
-        new.dedupe_key = dedupe_key;
-        let by_hand = ByHand {
-            tenant_id: request.tenant_id,
-            definition,
-            new,
-            input: request.input,
-            event: None,
-            run_here: request.run_here,
-        };
-        self.start_by_hand(by_hand).await
+        Ok((definition, new))
     }
 
     /// Stores an execution that somebody started; answers with the earlier one where its dedupe key
@@ -93,6 +140,7 @@ impl Engine {
             version: new.version,
             correlation_id: new.correlation_id.clone(),
             depth: event.map_or(0, |event| event.depth),
+            effects: Arc::new(Effects::of_trigger(&new.trigger)),
         };
         let context = match event {
             Some(event) => self.stored_event_context(event)?,

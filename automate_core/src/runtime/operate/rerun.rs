@@ -10,7 +10,7 @@ use super::super::Engine;
 use super::super::definitions::Definition;
 use super::super::intake::ByHand;
 use super::{IntakeError, OperateError};
-use crate::engine::{RepeatedEffect, Rerun, RerunStep, RerunWarning, rerun};
+use crate::engine::{Effects, RepeatedEffect, Rerun, RerunStep, RerunWarning, rerun};
 use crate::ids::{ExecutionId, TenantId, VersionId};
 use crate::store::{EventRecord, ExecutionRecord, StepRecord, StoreError};
 
@@ -167,6 +167,8 @@ impl Engine {
         if request.input.is_some() {
             trigger["edited_input"] = json!(true);
         }
+        // What was a test is one again: nobody said that it may reach the world now.
+        Effects::of_trigger(&old.trigger).put_into(&mut trigger);
         let mut new = self.new_execution(repeated.version, old.correlation_id.clone(), &trigger);
         new.workflow_id = old.workflow_id;
         new.workflow.clone_from(&old.workflow);
