@@ -3,6 +3,6 @@
 mod doors;
 mod executions;
 mod lists;
+mod queues;
 mod runs;
 mod workflows;
-mod queues;
