@@ -65,12 +65,8 @@ fn state_of(whole: &Graph, members: &[usize], states: &BTreeMap<String, GraphSta
     let rank = |state: &&&GraphState| PRESSING.iter().position(|word| *word == state.status).unwrap_or(PRESSING.len());
     let worst = known.iter().min_by_key(rank)?;
     let count = known.iter().filter(|state| state.status == worst.status && state.word == worst.word).count();
-    Some(GraphState {
-        status: worst.status.clone(),
-        word: worst.word.clone(),
-        detail: format!("{count} of {}", members.len()),
-        url: worst.url.clone(),
-    })
+    let said = GraphState::new(&worst.status).detail(format!("{count} of {}", members.len())).at(worst.url.clone());
+    Some(GraphState { word: worst.word.clone(), ..said })
 }
 
 fn draw_node(node: &Node, at: Point, members: usize, state: Option<&GraphState>, out: &mut String) {

@@ -87,11 +87,7 @@ pub(super) fn states_of(old: &Graph, new: &Graph, changes: &[Change]) -> Compare
         graph.nodes.iter().map(|node| node.path.clone()).filter(|path| !path.is_empty()).collect()
     };
     let (before, after) = (paths(old), paths(new));
-    let state = |status: &str, word: &str| GraphState {
-        status: status.to_owned(),
-        word: word.to_owned(),
-        ..GraphState::default()
-    };
+    let state = |status: &str, word: &str| GraphState { word: word.to_owned(), ..GraphState::new(status) };
     let mut compared = Compared::default();
     for node in new.nodes.iter().filter(|node| !node.path.is_empty()) {
         if !before.contains(&node.path) {
