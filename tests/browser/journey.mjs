@@ -41,7 +41,8 @@ const MODES = {
 };
 
 const suite = new Suite('journey');
-for (const [mode, options] of Object.entries(MODES)) {
+const only = process.argv.find((each) => each.startsWith('--only='))?.slice('--only='.length);
+for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || name.includes(only))) {
   const upstream = await Upstream.start();
   const server = await Server.start({ user: false });
   const visit = await Visit.begin(server);
@@ -100,7 +101,7 @@ for (const [mode, options] of Object.entries(MODES)) {
   await step('an example becomes a workflow', async () => {
     await hand.go('Workflows');
     await hand.press(link(/new workflow|begin with an example/i));
-    await hand.unfold(page.locator('summary').filter({ hasText: /example/i }));
+    await hand.unfold(page.locator('main summary').filter({ hasText: /example/i }));
     await picture('examples');
     await hand.press(page.getByRole('main').locator('details li a[href*="from="]'));
     const area = page.getByRole('textbox', { name: 'Document' });
