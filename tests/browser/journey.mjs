@@ -15,12 +15,11 @@ description: Looks the customer up and writes a line.
 on:
   - webhook: first-orders
     verify: { scheme: none }
-    filter: "event.payload.type == 'paid'"
   - manual: true
 steps:
   - id: order
     set:
-      number: "{{ event.payload.number }}"
+      number: "{{ event.payload.number | default('A-0') }}"
   - id: customer
     uses: http.request
     with:
@@ -32,7 +31,7 @@ steps:
     with: { message: "{{ steps.customer.output.body.name }} bought {{ steps.order.output.number }}" }
 output: { customer: "{{ steps.customer.output.body.name }}" }
 `;
-const EVENT = { type: 'paid', number: 'A-1' };
+const EVENT = { number: 'A-1' };
 
 const MODES = {
   'with a mouse': {},
@@ -110,7 +109,7 @@ for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || 
     // What is wrong is told while it is written, and by the button without scripts.
     if (!scripts) await hand.press(button('Check'));
     await page.getByText(/log\.wirte/).last().waitFor();
-    await page.locator('a[data-line="20"]').first().waitFor();
+    await page.locator('a[data-line="19"]').first().waitFor();
     await picture('mistake');
     await hand.write(page.getByRole('textbox', { name: 'Document' }), document(`${upstream.origin}/customers/7`));
     if (scripts) await page.locator('a[data-line]').first().waitFor({ state: 'detached' });
@@ -153,7 +152,7 @@ for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || 
     const shown = page.locator('pre').filter({ hasText: 'curl' }).first();
     await shown.waitFor();
     curl = (await shown.textContent()).trim();
-    const said = execFileSync('sh', ['-c', curl.replace(/(-d|--data(?:-raw|-binary)?)\s+'[^']*'/, `$1 '${JSON.stringify(EVENT)}'`)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = execFileSync('sh', ['-c', curl], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
     execution = JSON.parse(said.slice(said.indexOf('{'))).execution_ids[0];
     assert(execution, `curl answered ${said}`);
   });
