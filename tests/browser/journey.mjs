@@ -15,12 +15,11 @@ description: Looks the customer up and writes a line.
 on:
   - webhook: first-orders
     verify: { scheme: none }
-    filter: "event.payload.type == 'paid'"
   - manual: true
 steps:
   - id: order
     set:
-      number: "{{ event.payload.number }}"
+      number: "{{ event.payload.number | default('A-0') }}"
   - id: customer
     uses: http.request
     with:
@@ -32,7 +31,7 @@ steps:
     with: { message: "{{ steps.customer.output.body.name }} bought {{ steps.order.output.number }}" }
 output: { customer: "{{ steps.customer.output.body.name }}" }
 `;
-const EVENT = { type: 'paid', number: 'A-1' };
+const EVENT = { number: 'A-1' };
 
 const MODES = {
   'with a mouse': {},
@@ -41,7 +40,8 @@ const MODES = {
 };
 
 const suite = new Suite('journey');
-for (const [mode, options] of Object.entries(MODES)) {
+const only = process.argv.find((each) => each.startsWith('--only='))?.slice('--only='.length);
+for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || name.includes(only))) {
   const upstream = await Upstream.start();
   const server = await Server.start({ user: false });
   const visit = await Visit.begin(server);
@@ -59,7 +59,7 @@ for (const [mode, options] of Object.entries(MODES)) {
   };
   let broken = false;
   /** One step of the path; once one fails, the next ones have nothing to stand on. */
-  const step = async (title, deed) => {
+  const step = async (title, deed, { vital = true } = {}) => {
     if (broken) return suite.skip(`${mode}: ${title}`, 'an earlier step failed');
     const before = suite.failed;
     await suite.test(`${mode}: ${title}`, async () => {
@@ -72,7 +72,7 @@ for (const [mode, options] of Object.entries(MODES)) {
       }
       return [...(scripts ? await axe(page) : []), ...watch.take()];
     });
-    broken = suite.failed > before;
+    broken ||= vital && suite.failed > before;
     return null;
   };
   /** The page again, until it says what it is to say: by itself where scripts run, else by loading it. */
@@ -100,7 +100,7 @@ for (const [mode, options] of Object.entries(MODES)) {
   await step('an example becomes a workflow', async () => {
     await hand.go('Workflows');
     await hand.press(link(/new workflow|begin with an example/i));
-    await hand.unfold(page.locator('summary').filter({ hasText: /example/i }));
+    await hand.unfold(page.locator('main summary').filter({ hasText: /example/i }));
     await picture('examples');
     await hand.press(page.getByRole('main').locator('details li a[href*="from="]'));
     const area = page.getByRole('textbox', { name: 'Document' });
@@ -109,7 +109,7 @@ for (const [mode, options] of Object.entries(MODES)) {
     // What is wrong is told while it is written, and by the button without scripts.
     if (!scripts) await hand.press(button('Check'));
     await page.getByText(/log\.wirte/).last().waitFor();
-    await page.locator('a[data-line="20"]').first().waitFor();
+    await page.locator('a[data-line="19"]').first().waitFor();
     await picture('mistake');
     await hand.write(page.getByRole('textbox', { name: 'Document' }), document(`${upstream.origin}/customers/7`));
     if (scripts) await page.locator('a[data-line]').first().waitFor({ state: 'detached' });
@@ -122,7 +122,7 @@ for (const [mode, options] of Object.entries(MODES)) {
     await hand.go('Workflows');
     await hand.press(link('first-order'));
   };
-  await step('a test-run says what it would do, and does nothing', async () => {
+  const test = async () => {
     await open();
     await hand.press(link(/^test/i));
     const sample = page.getByRole('textbox', { name: /input|event|payload/i });
@@ -133,7 +133,8 @@ for (const [mode, options] of Object.entries(MODES)) {
     await new Promise((done) => { setTimeout(done, 1500); });
     equal(upstream.asked.length, 0, 'requests to the shop');
     await picture('test-run');
-  });
+  };
+  await step('a test-run of the draft says what it would do, and does nothing', test, { vital: false });
   const publish = async (note) => {
     await open();
     await hand.press(link(/^publish/i));
@@ -145,12 +146,13 @@ for (const [mode, options] of Object.entries(MODES)) {
     await publish('The first one');
     await picture('published');
   });
+  await step('a test-run of what is live does nothing either', test, { vital: false });
   await step('the webhook is sent with curl as the page shows', async () => {
     await open();
     const shown = page.locator('pre').filter({ hasText: 'curl' }).first();
     await shown.waitFor();
     curl = (await shown.textContent()).trim();
-    const said = execFileSync('sh', ['-c', curl.replace(/(-d|--data(?:-raw|-binary)?)\s+'[^']*'/, `$1 '${JSON.stringify(EVENT)}'`)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = execFileSync('sh', ['-c', curl], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
     execution = JSON.parse(said.slice(said.indexOf('{'))).execution_ids[0];
     assert(execution, `curl answered ${said}`);
   });

@@ -102,18 +102,17 @@ fn draw_node(node: &Node, at: Point, members: usize, state: Option<&GraphState>,
         _ if node.path.is_empty() => "#steps".to_owned(),
         _ => format!("#{}", line_id(&node.path)),
     };
-    let mut tip = if what.is_empty() { name.clone() } else { format!("{name}: {what}") };
+    // The title names the link. A label would have to repeat what is seen, letter by letter (WCAG 2.5.3).
     if let Some(condition) = node.condition.as_ref().filter(|_| conditional) {
-        let _ = write!(tip, "\nif {condition}");
+        let _ = write!(accessible, "\nif {condition}");
     }
     let _ = write!(
         out,
-        "<g class=\"node node-{class}\"{id}><a href=\"{url}\" aria-label=\"{label}\"><title>{tip}</title><rect x=\"{left:.1}\" \
+        "<g class=\"node node-{class}\"{id}><a href=\"{url}\"><title>{title}</title><rect x=\"{left:.1}\" \
          y=\"{top:.1}\" width=\"{NODE_WIDTH}\" height=\"{NODE_HEIGHT}\" rx=\"{radius}\"/>",
         class = escaped(class),
         url = escaped(&url),
-        label = escaped(&accessible),
-        tip = escaped(&tip),
+        title = escaped(&accessible),
     );
     let mut x = left + 14.0;
     if let Some(state) = state {

@@ -28,7 +28,7 @@ pub(in super::super) fn draw(timeline: &Timeline, link: impl Fn(&str, bool) -> S
             let (width, earlier) = ((to - from).max(3), if bar.attempt { " attempt" } else { "" });
             let status = if bar.status == "wait" { "waiting" } else { bar.status };
             let name = escape(&bar.name);
-            let _ = write!(svg, "<a href=\"{url}\" aria-label=\"{name}\"><title>{name}</title>");
+            let _ = write!(svg, "<a href=\"{url}\"><title>{name}</title>");
             if n + 1 == row.bars.len() {
                 let _ = write!(svg, "<text x=\"4\" y=\"{}\">{label}</text>", y + 14);
             }
