@@ -4,6 +4,10 @@ use sea_orm::ColumnTrait;
 
 use crate::column::label_of;
 
+/// A choice of a custom filter: its value in the address, what it is called, the parameters of the
+/// list that it stands for, such as `("never", "never logged in", &[("last_login_at__isnull", "true")])`.
+pub type CustomChoice = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// What a filter offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FilterKind {
@@ -17,9 +21,8 @@ pub enum FilterKind {
     Related,
     /// Whether the column is empty.
     Empty,
-    /// Conditions of one's own: `(value in the address, what it is called, parameters of the list)`,
-    /// such as `("never", "never logged in", &[("last_login_at__isnull", "true")])`.
-    Custom(&'static [(&'static str, &'static str, &'static [(&'static str, &'static str)])]),
+    /// Conditions of one's own.
+    Custom(&'static [CustomChoice]),
 }
 
 /// A filter of a list.
@@ -61,10 +64,7 @@ impl ListFilter {
 
     /// Conditions of one's own.
     #[must_use]
-    pub fn custom(
-        key: &'static str,
-        choices: &'static [(&'static str, &'static str, &'static [(&'static str, &'static str)])],
-    ) -> Self {
+    pub fn custom(key: &'static str, choices: &'static [CustomChoice]) -> Self {
         Self::named(key, FilterKind::Custom(choices))
     }
 

@@ -67,7 +67,7 @@ impl SchemaForm {
         let required: Vec<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         for (name, property) in properties {
-            let path = [path, &[name.clone()]].concat();
+            let path = [path, std::slice::from_ref(name)].concat();
             let (kind, of, _) = resolve(root, property);
             let title = of.get("title").or_else(|| property.get("title")).and_then(Value::as_str);
             let label = title.map_or_else(|| label_of(name), str::to_owned);

@@ -15,6 +15,9 @@ use crate::inline::{Inline, InlineBaseAdmin, StackedInlineBaseAdmin};
 /// Asked before a row is shown or changed: `(caller, verb, row)`.
 pub type MayDo = Arc<dyn Fn(&Cx, Verb, Option<&automate_store::resource::Row>) -> bool + Send + Sync>;
 
+/// Another page of a row: `(what the link says, its address)`.
+pub type RowLink = fn(&serde_json::Map<String, serde_json::Value>) -> Option<(String, String)>;
+
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -101,7 +104,7 @@ pub struct Spec {
     /// More than the model's permissions say.
     pub may: Option<MayDo>,
     /// Pages of the operations part that a row has: `(what the link says, its address of the row)`.
-    pub row_link: Option<fn(&serde_json::Map<String, serde_json::Value>) -> Option<(String, String)>>,
+    pub row_link: Option<RowLink>,
 }
 
 impl std::fmt::Debug for Spec {
@@ -325,10 +328,7 @@ impl<E: EntityTrait> AdminSpec<E> {
     }
 
     /// A page that a row has besides its form.
-    pub fn row_link(
-        &mut self,
-        link: fn(&serde_json::Map<String, serde_json::Value>) -> Option<(String, String)>,
-    ) -> &mut Self {
+    pub fn row_link(&mut self, link: RowLink) -> &mut Self {
         self.spec.row_link = Some(link);
         self
     }

@@ -211,7 +211,7 @@ impl Browser {
     /// Sends a form, and opens the page that it leads to.
     pub fn submit(&mut self, target: &str, fields: &[(&str, &str)]) -> Page {
         let page = self.post(target, fields);
-        if page.status == 303 { self.get(&page.location().to_owned()) } else { page }
+        if page.status == 303 { self.get(page.location()) } else { page }
     }
 
     /// Sends anything.

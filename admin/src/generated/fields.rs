@@ -84,9 +84,9 @@ fn seen(model: &Model, sensitive: &[&str], column: &Column) -> bool {
 }
 
 pub(super) fn slot(column: &'static Column, label: String, widget: Option<Widget>, writable: bool, verb: Verb) -> Slot {
-    let needed = !column.nullable && !(column.optional && verb == Verb::Add);
     // A text that may be left out may be empty as well.
-    let required = needed && !(column.optional && column.kind == ColumnKind::Text) && column.stored;
+    let left_out = column.optional && (verb == Verb::Add || column.kind == ColumnKind::Text);
+    let required = !column.nullable && !left_out && column.stored;
     Slot { column, label, widget, writable, required }
 }
 

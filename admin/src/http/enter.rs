@@ -220,7 +220,7 @@ fn what_to_do(error: &AdminError) -> String {
         409 => "Look at how it is now, and decide again.".to_owned(),
         400 => "Go back to the page without parameters and begin from there.".to_owned(),
         503 => "Nothing was lost. Try again in a moment.".to_owned(),
-        400..=499 => "Go back and change what you sent.".to_owned(),
+        401..=499 => "Go back and change what you sent.".to_owned(),
         _ => "The log has the details under the request's id below.".to_owned(),
     }
 }

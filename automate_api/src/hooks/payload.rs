@@ -25,7 +25,7 @@ pub(crate) fn refused(error: &GateError) -> Problem {
 #[cfg(test)]
 mod tests {
     use automate_core::limits;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -18,7 +18,8 @@ steps:
   - { id: told, uses: idem.do, with: { value: '{{ steps.charged.output.dry_run }}' }, retry: { max_attempts: 3 } }
 output: { charged: '{{ steps.charged.output.amount | default(0) }}' }
 ";
-const FOLLOWS: &str = "workflow: follows\non: [ { event: 'core.workflow.**' } ]\nsteps: [ { id: after, uses: idem.do } ]";
+const FOLLOWS: &str =
+    "workflow: follows\non: [ { event: 'core.workflow.**' } ]\nsteps: [ { id: after, uses: idem.do } ]";
 
 async fn tested(engine: &Engine, answers: Value) -> ExecutionId {
     let Value::Object(answers) = answers else { panic!("answers are by step") };

@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     /// Empty or not.
     Empty,
     /// Conditions of one's own.
-    Custom(&'static [(&'static str, &'static str, &'static [(&'static str, &'static str)])]),
+    Custom(&'static [crate::filter::CustomChoice]),
 }
 
 /// What a filter is for whoever asks; none where they may not see what it asks for.
