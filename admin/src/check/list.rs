@@ -73,12 +73,16 @@ fn filters(spec: &Spec, found: &mut Vec<CheckError>) {
         for (value, _, conditions) in choices {
             let pairs: Vec<(String, String)> =
                 conditions.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-            let only_filters = |query: ListQuery| query == ListQuery { filters: query.filters.clone(), ..ListQuery::default() };
+            let only_filters =
+                |query: ListQuery| query == ListQuery { filters: query.filters.clone(), ..ListQuery::default() };
             if value.is_empty() || !ListQuery::parse(spec.model, &pairs).is_ok_and(only_filters) {
                 found.push(fault(
                     spec,
                     "A002",
-                    format!("the choice `{value}` of the filter `{}` has conditions that lists do not take", filter.key),
+                    format!(
+                        "the choice `{value}` of the filter `{}` has conditions that lists do not take",
+                        filter.key
+                    ),
                     "write them as the parameters of the REST API's list",
                 ));
             }

@@ -227,20 +227,9 @@ async fn page(
     let shell = beneath(cx, format!("Test {}", workflow.slug), &workflow).refused(!errors.is_empty());
     let url = url_of(&workflow.slug);
     let version_listed = versions.iter().any(|version| version.number == typed.version);
-    let execution_listed =
-        typed.execution.is_empty() || past.iter().any(|past| past.id.to_string() == typed.execution);
-    let page = TestPage {
-        shell,
-        url,
-        workflow,
-        versions,
-        past,
-        input,
-        typed,
-        version_listed,
-        execution_listed,
-        errors,
-    };
+    let execution_listed = typed.execution.is_empty() || past.iter().any(|past| past.id.to_string() == typed.execution);
+    let page =
+        TestPage { shell, url, workflow, versions, past, input, typed, version_listed, execution_listed, errors };
     cx.page_with(status, &page)
 }
 
