@@ -10,7 +10,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sea_orm::Value;
 
 use crate::db::Database;
-use crate::search::{STUCK_AFTER, get, select};
+use crate::search::{IN_INDEX, STUCK_AFTER, get, select};
 
 /// Minutes of the lines.
 pub const MINUTES: usize = 30;
@@ -117,7 +117,7 @@ pub async fn counts(db: &Database, tenant: TenantId) -> Result<Counts, StoreErro
 async fn count(db: &Database, tenant: TenantId, now: DateTime<Utc>) -> Result<Counts, StoreError> {
     let most = limits::COUNTED_SHOWN + 1;
     let state = |state: &str, more: &str| {
-        counted(&format!("executions WHERE tenant_id = $1 AND status = '{state}'{more}"), most)
+        counted(&format!("executions WHERE tenant_id = $1 AND status = '{state}' AND {IN_INDEX}{more}"), most)
     };
     let item = |more: &str| counted(&format!("outbox WHERE tenant_id = $1 AND {more}"), most);
     let execution = format!("kind = '{EXECUTION_KIND}'");
@@ -198,7 +198,8 @@ async fn minutes(db: &Database, tenant: TenantId, now: DateTime<Utc>) -> Result<
     let branches: Vec<String> = (0..MINUTES)
         .map(|n| {
             let all = counted(&between(n), limits::COUNTED_PER_MINUTE);
-            let failed = counted(&format!("{} AND status = 'failed'", between(n)), limits::COUNTED_PER_MINUTE);
+            let failed =
+                counted(&format!("{} AND status = 'failed' AND {IN_INDEX}", between(n)), limits::COUNTED_PER_MINUTE);
             format!("SELECT {n} AS minute, {all} AS accepted, {failed} AS failed")
         })
         .collect();
@@ -238,7 +239,7 @@ async fn minutes(db: &Database, tenant: TenantId, now: DateTime<Utc>) -> Result<
 async fn failures(db: &Database, tenant: TenantId, now: DateTime<Utc>) -> Result<Vec<FailureGroup>, StoreError> {
     let sql = format!(
         "SELECT id, workflow, error, created_at FROM executions WHERE tenant_id = $1 AND status = 'failed' \
-         AND id >= $2 ORDER BY id DESC LIMIT {}",
+         AND {IN_INDEX} AND id >= $2 ORDER BY id DESC LIMIT {}",
         limits::GROUPED_FAILURES
     );
     let since = first_v7_at(now - TimeDelta::days(1));

@@ -154,6 +154,10 @@ impl Made {
     }
 }
 
+/// The condition of the index over states, word by word: SQLite takes a partial index only where its
+/// condition stands in the statement, and does not conclude it from one state.
+pub(crate) const IN_INDEX: &str = "status IN ('pending', 'waiting', 'failed', 'cancelled')";
+
 const INDEXED: [ExecutionStatus; 4] =
     [ExecutionStatus::Pending, ExecutionStatus::Waiting, ExecutionStatus::Failed, ExecutionStatus::Cancelled];
 
@@ -278,12 +282,14 @@ impl Walk {
         match self.statuses.as_slice() {
             [] => one(""),
             // Our own words as literals: a partial index cannot be proven for a parameter.
-            [status] => one(&format!(" AND status = '{status}'")),
+            [status] => one(&format!(" AND status = '{status}' AND {IN_INDEX}")),
             several => {
                 let branches: Vec<String> = several
                     .iter()
                     .enumerate()
-                    .map(|(n, status)| format!("SELECT * FROM ({}) s{n}", one(&format!(" AND status = '{status}'"))))
+                    .map(|(n, status)| {
+                        format!("SELECT * FROM ({}) s{n}", one(&format!(" AND status = '{status}' AND {IN_INDEX}")))
+                    })
                     .collect();
                 format!("SELECT * FROM ({}) u ORDER BY id {order} LIMIT {most}", branches.join(" UNION ALL "))
             }

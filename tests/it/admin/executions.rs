@@ -83,7 +83,7 @@ both_databases! {
         assert!(ada.get("/admin/executions/").is(200).has("Nothing has run yet"));
     }
 
-    async fn w2_two_clicks_on_one_button_do_it_once(db: TestDatabase) {
+    async fn two_clicks_on_one_button_do_it_once(db: TestDatabase) {
         let site = Site::start(db).await;
         site.publish("breaks", BREAKS);
         let id = run(&site, "order-breaks", "failed");
