@@ -27,7 +27,7 @@ const make = async (person, list, name) => {
   await person.page.getByRole('button', { name: 'Save', exact: true }).click();
   await person.page.waitForURL((url) => !url.pathname.endsWith('/add/'));
   await person.page.goto(`${list}?q=${encodeURIComponent(name)}`);
-  return new URL(await person.page.getByRole('main').getByRole('link', { name }).first().evaluate((node) => node.href)).pathname;
+  return new URL(await person.page.getByRole('main').getByRole('link', { name, exact: true }).first().evaluate((node) => node.href)).pathname;
 };
 
 await suite.test('the second of two who edit one row gets the conflict page, and can decide', async () => {
