@@ -25,6 +25,10 @@ export const THEMES = ['light', 'dark'];
 export async function launch() {
   return chromium.launch({
     executablePath: process.env.AUTOMATE_BROWSER ?? '/usr/bin/chromium',
+    // By itself it would close the browser and let the tests go on without one.
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
 }

@@ -67,6 +67,16 @@ print(json.dumps({table: hashlib.sha256(repr(sorted(map(repr, db.execute('SELECT
   }
 }
 
+/** Servers that a signal must not leave behind. */
+const running = new Set();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    console.log(`stopped by ${signal}; nothing of what follows was tried`);
+    for (const server of running) server.process.kill('SIGKILL');
+    process.exit(1);
+  });
+}
+
 /** A running server in a folder of its own. */
 export class Server {
   static async start({ user = true, serve = [], settings = {} } = {}) {
@@ -89,7 +99,11 @@ export class Server {
     const log = join(this.folder, 'serve.log');
     writeFileSync(out, '');
     this.process = spawn(this.bin, ['serve', '--bind', this.bind ?? '127.0.0.1:0', ...more], { cwd: this.folder, env: this.env, stdio: ['ignore', openSync(out, 'a'), openSync(log, 'a')] });
-    this.process.on('exit', (code) => { this.ended = code ?? 'killed'; });
+    running.add(this);
+    this.process.on('exit', (code) => {
+      this.ended = code ?? 'killed';
+      running.delete(this);
+    });
     this.ended = undefined;
     const said = () => readFileSync(out, 'utf8');
     await until(() => {
