@@ -15,7 +15,10 @@ use std::time::Duration;
 use automate_core::limits::DATABASE_TIMEOUT;
 use automate_core::store::StoreError;
 use automate_migrations::MigrationState;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
 use sqlx::{PgPool, SqlitePool};
 use tracing::Instrument;
 
@@ -270,6 +273,16 @@ impl Database {
             }
         }
     }
+}
+
+/// Lets the database give up a statement of this transaction after a time, where it can be told so
+/// (PostgreSQL).
+pub(crate) async fn within<C: ConnectionTrait>(txn: &C, time: Duration) -> Result<(), StoreError> {
+    if txn.get_database_backend() == DbBackend::Postgres {
+        let statement = format!("SET LOCAL statement_timeout = {}", time.as_millis());
+        txn.execute_unprepared(&statement).await.map_err(store_error)?;
+    }
+    Ok(())
 }
 
 /// The deadline of applying or taking back migrations.

@@ -127,7 +127,8 @@ fn terms(text: &str) -> Vec<Term> {
     let mut end = |begin: &mut Option<usize>, to: usize| {
         let Some(from) = begin.take() else { return };
         let text = text.get(from..to).unwrap_or_default().to_owned();
-        let key = text.split_once(':').map(|(key, _)| key).filter(|key| is_key(key)).unwrap_or_default().to_owned();
+        let word = text.split_once(':').filter(|(key, rest)| is_key(key) && !rest.starts_with("//"));
+        let key = word.map(|(key, _)| key).unwrap_or_default().to_owned();
         found.push(Term { key, text, at: from..to });
     };
     for (at, c) in text.char_indices() {

@@ -3,7 +3,9 @@
 
 use automate_core::access::TenantScope;
 use automate_core::ids::TenantId;
-use sea_orm::sea_query::{DeleteStatement, Expr, ExprTrait, InsertStatement, Query, SelectStatement, UpdateStatement};
+use sea_orm::sea_query::{
+    DeleteStatement, Expr, ExprTrait, Func, InsertStatement, Query, SelectStatement, UpdateStatement,
+};
 
 use super::Model;
 
@@ -28,6 +30,12 @@ pub fn scoped(model: &Model, scope: TenantScope) -> Option<Scoped<'_>> {
         }
     };
     Some(Scoped { model, tenant })
+}
+
+/// A `SELECT` of how many rows another one finds, as `n`; that one has begun here. `column` is one that
+/// it selects, never null.
+pub(super) fn count_of(found: SelectStatement, column: &'static str) -> SelectStatement {
+    Query::select().expr_as(Func::count(Expr::col(column)), "n").from_subquery(found, "counted").take()
 }
 
 impl Scoped<'_> {

@@ -1,7 +1,7 @@
 //! How many rows match, as far as one counts, and which: without reading more than a bound.
 
-use sea_orm::sea_query::{Expr, Func, Query};
-use sea_orm::{ConnectionTrait, DatabaseExecutor, DbBackend};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ConnectionTrait, DatabaseExecutor};
 use uuid::Uuid;
 
 use automate_core::limits;
@@ -9,7 +9,8 @@ use automate_core::store::StoreError;
 
 use super::cursor::order;
 use super::list::{Listing, snapshot};
-use super::{ColumnKind, ListQuery, Model, ResourceError, Resources, Writer, scoped};
+use super::{ColumnKind, ListQuery, Model, ResourceError, Resources, Writer, scope, scoped};
+use crate::db::within;
 use crate::error::store_error;
 
 impl Resources {
@@ -32,16 +33,10 @@ impl Resources {
             let db = DatabaseExecutor::from(&txn);
             let backend = db.get_database_backend();
             let counted = async {
-                if backend == DbBackend::Postgres {
-                    let most = limits::COUNT_TIME.as_millis();
-                    db.execute_unprepared(&format!("SET LOCAL statement_timeout = {most}"))
-                        .await
-                        .map_err(store_error)?;
-                }
+                within(&db, limits::COUNT_TIME).await?;
                 let mut found = scoped.select();
                 found.expr_as(Expr::value(1_i32), "one").cond_where(listing.conditions(backend)?).limit(most);
-                let mut count = Query::select();
-                count.expr_as(Func::count(Expr::col("one")), "n").from_subquery(found, "counted");
+                let count = scope::count_of(found, "one");
                 let row = db.query_one(&count).await.map_err(store_error)?;
                 let n: i64 = row.map_or(Ok(0), |row| row.try_get("", "n")).map_err(store_error)?;
                 Ok::<u64, StoreError>(u64::try_from(n).unwrap_or(0))

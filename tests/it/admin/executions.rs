@@ -8,7 +8,7 @@ on: [ { manual: true } ]
 steps:
   - { id: first, set: { n: "{{ inputs.n }}" } }
   - { id: say, uses: log.write, with: { message: "number {{ vars.n }}" } }
-  - { id: charge, fail: { code: CARD_DECLINED, message: "the card <b>was</b> declined" } }
+  - { id: charge, fail: "the card <b>was</b> declined" }
 "#;
 
 const WAITS: &str = r#"workflow: order-waits
@@ -55,13 +55,13 @@ both_databases! {
         let id = run(&site, "order-breaks", "failed");
         let mut ada = site.log_in();
         let overview = ada.get("/admin/").is(200);
-        assert!(overview.has("CARD_DECLINED") && overview.has("state%3Afailed+created%3A%3C24h"), "{}", overview.body);
+        assert!(overview.has("FAILED") && overview.has("state%3Afailed+created%3A%3C24h"), "{}", overview.body);
         let list = ada.get("/admin/executions/?q=state%3Afailed+workflow%3Aorder-*+error%3A%22was%22").is(200);
         assert!(list.has(&id) && list.has("state:failed"), "{}", list.body);
         let none = ada.get("/admin/executions/?q=error%3Anothing-like-it").is(200);
         assert!(none.has("No execution matches") && !none.has(&id));
         let shown = page(&mut ada, &id);
-        assert!(shown.contains("charge failed") && shown.contains("CARD_DECLINED"), "{shown}");
+        assert!(shown.contains("charge failed") && shown.contains("FAILED"), "{shown}");
         assert!(!shown.contains("<b>was</b>"), "an error is text");
         assert!(shown.contains("bar-failed") && shown.contains("charge: failed"));
         let tabs = ["steps", "graph", "io", "logs", "events", "audit"];

@@ -50,7 +50,7 @@ both_databases! {
             (json!({ "type": "webhook.orders" }), "/type", "RESERVED"),
             (json!({ "type": "order..paid" }), "/type", "INVALID_VALUE"),
             (json!({ "type": "order paid" }), "/type", "INVALID_VALUE"),
-            (json!({ "type": "x".repeat(201) }), "/type", "INVALID_VALUE"),
+            (json!({ "type": "x".repeat(201) }), "/type", "TOO_LONG"),
             (json!({ "type": "a", "source": "" }), "/source", "INVALID_VALUE"),
         ] {
             let refused = site.post("/events", &body).await;

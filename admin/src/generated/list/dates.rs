@@ -108,6 +108,10 @@ const MONTHS: [&str; 12] = [
 impl Drill {
     /// As addresses have it: `2026`, `2026-01`, `2026-01-31`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        // chrono takes signs, too.
+        if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') || text.starts_with('-') {
+            return None;
+        }
         match text.len() {
             4 => Some(Self::Year(day(&format!("{text}-01-01"))?.year())),
             7 => {

@@ -90,8 +90,8 @@ mod tests {
             to: to.to_owned(),
             fact,
         };
-        assert_eq!(told[0], row("items", "", "3", true));
-        assert_eq!(told[1], row("name", "a", "–", false));
+        assert_eq!(told[0], row("name", "a", "–", false));
+        assert_eq!(told[1], row("items", "", "3", true));
         assert!(told[2].fact);
         assert_eq!(changes(&json!(null)), []);
         assert_eq!(changes(&json!("x")), [row("fact", "", "x", true)]);

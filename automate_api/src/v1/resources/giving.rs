@@ -41,6 +41,8 @@ fn scope_of(permission: &str) -> Option<String> {
         "connection" => Some("connections:write"),
         "secret" => Some("secrets:read"),
         "audit" if what == "verify" => Some("audit:read"),
+        // Views of lists are the admin's; whoever manages people may let them share theirs.
+        "savedview" => Some("users:write"),
         _ => None,
     };
     if let Some(scope) = named {
