@@ -30,6 +30,8 @@ struct TotpPage {
     /// Both empty until it is begun.
     secret: Zeroizing<String>,
     url: Zeroizing<String>,
+    /// Codes that stand in for those of the app, each once; shown now and never again.
+    recovery_codes: Vec<Zeroizing<String>>,
     enabled: bool,
     error: String,
 }
@@ -156,9 +158,10 @@ async fn totp_page(
     begun: Option<automate_governance::identity::TotpSetup>,
     error: String,
 ) -> Reply {
-    let (secret, url) = begun.map(|setup| (setup.secret, setup.url)).unwrap_or_default();
+    let (secret, url, recovery_codes) =
+        begun.map(|setup| (setup.secret, setup.url, setup.recovery_codes)).unwrap_or_default();
     let shell = cx.shell("Second factor").crumb("Your settings", "/admin/me/").refused(!error.is_empty());
-    let page = TotpPage { shell, secret, url, enabled: has_totp(cx).await?, error };
+    let page = TotpPage { shell, secret, url, recovery_codes, enabled: has_totp(cx).await?, error };
     html(status, &page)
 }
 
