@@ -65,7 +65,6 @@ pub(crate) async fn run(server: &Server, problems: &mut Vec<String>) -> Result<V
         ("a workflow of 300 steps", "/admin/workflows/bench-wide/".to_owned()),
         ("audit log", "/admin/audit/".to_owned()),
         ("generated list of executions", "/admin/executions/execution/".to_owned()),
-        ("generated list of steps", "/admin/executions/step/".to_owned()),
     ];
     let mut results = Vec::new();
     for (name, path) in pages {
