@@ -134,7 +134,12 @@ pub fn label_of(name: &str) -> String {
         "id" => return "ID".to_owned(),
         _ => plain.replace(" id", " ID").replace("totp", "TOTP"),
     };
-    let mut characters = plain.chars();
+    capital(&plain)
+}
+
+/// A text that begins with a capital letter.
+pub(crate) fn capital(text: &str) -> String {
+    let mut characters = text.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 

@@ -14,6 +14,7 @@ pub mod error;
 pub mod follow;
 pub mod idempotency;
 pub mod inbox;
+mod like;
 pub mod models;
 pub mod outbox;
 pub mod overview;

@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, Statement};
 
 use crate::db::Database;
 use crate::error::store_error;
+use crate::like::escaped;
 
 /// The live workflows of a tenant whose documents have a text, by slug, with the documents as JSON;
 /// `limits::REFERRING_WORKFLOWS` at most.
@@ -15,8 +16,7 @@ use crate::error::store_error;
 /// # Errors
 /// Those of the database.
 pub async fn live_workflows(db: &Database, tenant: TenantId, text: &str) -> Result<Vec<(String, String)>, StoreError> {
-    let escaped: String = text.chars().flat_map(escaped).collect();
-    let pattern = format!("%{escaped}%");
+    let pattern = format!("%{}%", escaped(text));
     db.run(move |db| async move {
         let reader = db.orm_reader();
         let sql = format!(
@@ -34,20 +34,4 @@ pub async fn live_workflows(db: &Database, tenant: TenantId, text: &str) -> Resu
         rows.iter().map(pair).collect()
     })
     .await
-}
-
-/// A character of a pattern that means itself.
-fn escaped(character: char) -> impl Iterator<Item = char> {
-    matches!(character, '%' | '_' | '!').then_some('!').into_iter().chain([character])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_looked_for_as_it_is() {
-        let made: String = "a%b_c!d".chars().flat_map(escaped).collect();
-        assert_eq!(made, "a!%b!_c!!d");
-    }
 }

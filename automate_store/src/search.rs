@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::db::Database;
 use crate::error::store_error;
+use crate::like::escaped;
 
 pub use read::{Noted, NotedLine, NotedQuery, logs, one, pulse};
 
@@ -332,7 +333,7 @@ fn rest(search: &ExecutionSearch, walk: &Walk, made: &mut Made) -> Vec<String> {
     }
     if let Some(kind) = &search.trigger {
         // The trigger is written by this program alone, so its text has the kind like this.
-        rest.push(format!("trigger LIKE {} ESCAPE '!'", made.bind(format!("%\"kind\":\"{}\"%", escape(kind)))));
+        rest.push(format!("trigger LIKE {} ESCAPE '!'", made.bind(format!("%\"kind\":\"{}\"%", escaped(kind)))));
     }
     for (column, id) in [("event_id", search.event), ("parent_id", search.parent), ("replay_of", search.replay_of)] {
         if let Some(id) = id {
@@ -345,18 +346,13 @@ fn rest(search: &ExecutionSearch, walk: &Walk, made: &mut Made) -> Vec<String> {
     rest
 }
 
-/// `%` and `_` mean themselves.
-fn escape(text: &str) -> String {
-    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
-}
-
 /// A pattern in which `*` is anything.
 fn like(pattern: &str) -> String {
-    escape(pattern).replace('*', "%")
+    escaped(pattern).replace('*', "%")
 }
 
 fn inside(text: &str) -> String {
-    format!("%{}%", escape(text))
+    format!("%{}%", escaped(text))
 }
 
 /// Text as it stands inside of stored JSON.

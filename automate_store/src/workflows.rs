@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::db::Database;
 use crate::error::store_error;
+use crate::like::escaped;
 
 /// A workflow in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -295,18 +296,6 @@ fn places(more: impl Iterator<Item = Value>, values: &mut Vec<Value>) -> String 
         format!("${}", values.len())
     });
     names.collect::<Vec<_>>().join(", ")
-}
-
-/// A word as `LIKE` takes it, with `!` before what would mean something.
-fn escaped(word: &str) -> String {
-    let mut out = String::with_capacity(word.len());
-    for c in word.chars() {
-        if matches!(c, '%' | '_' | '!') {
-            out.push('!');
-        }
-        out.push(c);
-    }
-    out
 }
 
 async fn rows(db: &Database, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, StoreError> {

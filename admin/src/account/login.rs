@@ -5,10 +5,9 @@ use automate_core::limits;
 use automate_governance::identity::oidc::ProviderLink;
 use automate_governance::identity::{AuthError, Credentials, LogIn, LoggedIn, Password};
 use axum::extract::{RawQuery, State};
-use axum::response::Response;
 use http::StatusCode;
 
-use crate::http::{Fields, Reply, Shell, Visitor, html, see_other};
+use crate::http::{Fields, Reply, Shell, Visitor, html, see_other, with_cookie};
 use crate::state::AdminState;
 
 /// Where the code of a second factor is asked for. Log-ins at identity providers lead here too, and
@@ -83,7 +82,7 @@ pub(super) async fn submit(State(state): State<AdminState>, visitor: Visitor, fi
             let age = limits::LOGIN_FLOW.as_secs();
             let cookie =
                 format!("{TICKET_COOKIE}={}; Path={CODE_PAGE}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}", *ticket);
-            with_cookie(see_other(CODE_PAGE)?, &cookie)
+            Ok(with_cookie(see_other(CODE_PAGE)?, &cookie))
         }
         Err(error @ (AuthError::Credentials | AuthError::Throttled { .. } | AuthError::Busy)) => {
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED);
@@ -108,7 +107,7 @@ pub(super) async fn submit_code(State(state): State<AdminState>, visitor: Visito
     match state.identity().log_in_code(&ticket, code, &visitor.client, Some(&visitor.headers)).await {
         Ok(done) => {
             let gone = format!("{TICKET_COOKIE}=; Path={CODE_PAGE}; Max-Age=0; HttpOnly; SameSite=Lax");
-            with_cookie(enter(&done)?, &gone)
+            Ok(with_cookie(enter(&done)?, &gone))
         }
         Err(error @ (AuthError::Credentials | AuthError::Throttled { .. } | AuthError::Busy)) => {
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED);
@@ -121,16 +120,9 @@ pub(super) async fn submit_code(State(state): State<AdminState>, visitor: Visito
 /// Into the admin, with the session's cookie.
 pub(super) fn enter(done: &LoggedIn) -> Reply {
     let next = if done.next == "/" { "/admin/" } else { &done.next };
-    with_cookie(see_other(next)?, &done.session.set_cookie)
-}
-
-pub(super) fn with_cookie(response: Response, cookie: &str) -> Reply {
-    Ok(crate::http::with_cookie(response, cookie))
+    Ok(with_cookie(see_other(next)?, &done.session.set_cookie))
 }
 
 pub(super) fn sentence(error: &dyn std::fmt::Display) -> String {
-    let text = error.to_string();
-    let mut characters = text.chars();
-    let first: String = characters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", characters.as_str())
+    format!("{}.", crate::column::capital(&error.to_string()))
 }

@@ -14,7 +14,9 @@ use crate::spec::Spec;
 /// Hooks that put in columns which nobody types in, such as who changed a row.
 pub(crate) struct Stamped {
     pub(crate) inner: Arc<dyn ResourceHooks>,
-    /// Into every row that is stored.
+    /// Into the row whatever is typed, and whatever the inner hooks do.
+    pub(crate) moved: Map<String, Value>,
+    /// Into every row that is changed.
     pub(crate) always: Map<String, Value>,
     /// Into new rows besides.
     pub(crate) created: Map<String, Value>,
@@ -29,7 +31,9 @@ impl ResourceHooks for Stamped {
         old: Option<&Row>,
         fields: &mut Map<String, Value>,
     ) -> Result<(), ResourceError> {
+        fields.extend(self.moved.clone());
         self.inner.before_save(txn, writer, old, fields).await?;
+        fields.extend(self.moved.clone());
         // Where nothing was changed, nobody has changed it.
         let changed = |old: &Row| fields.iter().any(|(name, value)| old.fields.get(name) != Some(value));
         if old.is_none_or(changed) {
@@ -56,12 +60,17 @@ impl ResourceHooks for Stamped {
     }
 }
 
-/// The model's hooks, which put in who changes a row.
-pub(crate) fn stamped(cx: &Cx, spec: &Spec) -> Arc<dyn ResourceHooks> {
-    let Some((created_by, updated_by)) = spec.authors else { return Arc::clone(&spec.hooks) };
+/// The model's hooks, which put in who changes a row, and `moved`.
+fn stamped_with(cx: &Cx, spec: &Spec, moved: Map<String, Value>) -> Arc<dyn ResourceHooks> {
     let who = Value::String(cx.principal().actor.name.clone());
     let one = |column: &str| Map::from_iter([(column.to_owned(), who.clone())]);
-    Arc::new(Stamped { inner: Arc::clone(&spec.hooks), always: one(updated_by), created: one(created_by) })
+    let (created, always) = spec.authors.map(|(by, last)| (one(by), one(last))).unwrap_or_default();
+    Arc::new(Stamped { inner: Arc::clone(&spec.hooks), moved, always, created })
+}
+
+/// The model's hooks, which put in who changes a row.
+pub(crate) fn stamped(cx: &Cx, spec: &Spec) -> Arc<dyn ResourceHooks> {
+    stamped_with(cx, spec, Map::new())
 }
 
 /// Stores a new row, or changes one: what [`save_model`](crate::BaseModelAdmin::save_model) does where
@@ -112,42 +121,8 @@ pub(crate) async fn restore_row(cx: &Cx, spec: &Spec, row: &Row) -> Result<(), A
 
 async fn move_row(cx: &Cx, spec: &Spec, row: &Row, column: &str, at: Value) -> Result<(), AdminError> {
     let id = row.id(spec.model).ok_or(AdminError::NotFound)?;
-    let hooks = Arc::new(Moved { inner: stamped(cx, spec), column: column.to_owned(), at });
-    let hooks: Arc<dyn ResourceHooks> = hooks;
+    let hooks = stamped_with(cx, spec, Map::from_iter([(column.to_owned(), at)]));
     let resources = cx.state().resources();
     resources.update(spec.model, &cx.writer(), &hooks, id, Map::new(), row.version).await?;
     Ok(())
-}
-
-/// Hooks of a row that goes to the trash, or out of it.
-struct Moved {
-    inner: Arc<dyn ResourceHooks>,
-    column: String,
-    at: Value,
-}
-
-#[async_trait]
-impl ResourceHooks for Moved {
-    async fn before_save(
-        &self,
-        txn: &DatabaseTransaction,
-        writer: &Writer,
-        old: Option<&Row>,
-        fields: &mut Map<String, Value>,
-    ) -> Result<(), ResourceError> {
-        fields.insert(self.column.clone(), self.at.clone());
-        self.inner.before_save(txn, writer, old, fields).await?;
-        fields.insert(self.column.clone(), self.at.clone());
-        Ok(())
-    }
-
-    async fn after_save(
-        &self,
-        txn: &DatabaseTransaction,
-        writer: &Writer,
-        old: Option<&Row>,
-        new: &Row,
-    ) -> Result<(), ResourceError> {
-        self.inner.after_save(txn, writer, old, new).await
-    }
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::page::{html, see_other, with_cookie};
 use super::{Cx, Fields, Flash, Shell, Visitor, headers};
+use crate::column::capital;
 use crate::error::AdminError;
 use crate::state::AdminState;
 
@@ -208,8 +209,7 @@ fn what(error: &AdminError) -> String {
         AdminError::Resource(R::Store(_)) => "The database did not do it.".to_owned(),
         other => other.to_string(),
     };
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+    capital(&text)
 }
 
 fn what_to_do(error: &AdminError) -> String {

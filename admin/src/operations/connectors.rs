@@ -16,6 +16,7 @@ use axum::routing::get;
 use super::confirm::takes_only;
 use crate::error::AdminError;
 use crate::http::{Cx, Reply, Shell};
+use crate::schema_form::pretty;
 use crate::state::AdminState;
 use schema::{Member, members};
 
@@ -150,10 +151,6 @@ const fn means(effect: Effect) -> &'static str {
         Effect::Idempotent => "may be repeated: the other side recognises it by its key",
         Effect::Once => "is never repeated by itself; after a crash somebody decides",
     }
-}
-
-fn pretty(value: &serde_json::Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 async fn show(cx: Cx, Path(key): Path<String>) -> Reply {

@@ -10,10 +10,7 @@ use super::parse::{is_searched, terms};
 use super::service::exact_id;
 use super::value::bind;
 use super::{Column, ColumnKind, Comparison, Filter, Model};
-
-/// The character that makes `%` and `_` of a pattern themselves. Not a backslash, which PostgreSQL
-/// and SQLite write differently in a text.
-const ESCAPE: char = '!';
+use crate::like::{ESCAPE, escaped};
 
 /// One filter.
 pub(super) fn filter(model: &Model, backend: DbBackend, filter: &Filter) -> Result<Condition, StoreError> {
@@ -116,17 +113,6 @@ fn starts_with(column: &Column, backend: DbBackend, text: &str) -> Condition {
             Condition::all().add(it().gte(text)).add(Expr::from(start).eq(text))
         }
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | ESCAPE) {
-            escaped.push(ESCAPE);
-        }
-        escaped.push(character);
-    }
-    escaped
 }
 
 /// A search: each word in one of the searched columns, as far as the caller may see them.

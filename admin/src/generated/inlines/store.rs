@@ -87,8 +87,8 @@ impl InlineChanges {
         for change in changes {
             let done = match (change.id, change.fields.clone()) {
                 (None, Some(mut fields)) => {
-                    let stamped =
-                        Stamped { inner: Arc::clone(&inline.hooks), always: Map::new(), created: belongs.clone() };
+                    let (moved, always) = (Map::new(), Map::new());
+                    let stamped = Stamped { inner: Arc::clone(&inline.hooks), moved, always, created: belongs.clone() };
                     if given {
                         fields.extend(belongs.clone());
                     }

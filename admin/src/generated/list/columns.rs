@@ -11,6 +11,7 @@ use crate::column::{Cell, ListColumn, Shows, short};
 use crate::erased::AnyAdmin;
 use crate::error::AdminError;
 use crate::http::{Cx, Fields};
+use crate::operations::words::shortened;
 use crate::spec::{Spec, Verb};
 
 /// Characters of a text in a cell; the row's own page has the rest.
@@ -191,18 +192,10 @@ fn by_kind(column: &Column, value: Option<&Value>, text_column: &str) -> Cell {
             Cell::State(word.to_lowercase())
         }
         (ColumnKind::Text, Value::String(text)) if text.is_empty() => Cell::Empty,
-        (ColumnKind::Text, Value::String(text)) => Cell::Text(cut(text)),
+        (ColumnKind::Text, Value::String(text)) => Cell::Text(shortened(text, CELL_CHARS)),
         (ColumnKind::Bytes, Value::String(text)) => Cell::Muted(format!("{} bytes", text.len() / 4 * 3)),
-        (_, other) => Cell::Code(cut(&other.to_string())),
+        (_, other) => Cell::Code(shortened(&other.to_string(), CELL_CHARS)),
     }
-}
-
-fn cut(text: &str) -> String {
-    let mut cut: String = text.chars().take(CELL_CHARS).collect();
-    if text.chars().nth(CELL_CHARS).is_some() {
-        cut.push('…');
-    }
-    cut
 }
 
 /// The rows of a page that somebody may see, with their versions.

@@ -150,7 +150,9 @@ fn view(cx: &Cx, spec: &Spec, filter: &ListFilter, params: &Params, query: &Fiel
             choices.extend(all.iter().map(|(value, called, _)| choice(filter.key, value, (*called).to_owned())))
         }
         Kind::Date => {
-            choices.extend(Bucket::ALL.map(|bucket| choice(filter.key, bucket.as_str(), capital(bucket.label()))));
+            choices.extend(
+                Bucket::ALL.map(|bucket| choice(filter.key, bucket.as_str(), crate::column::capital(bucket.label()))),
+            );
             inputs = vec![input("__from", "From", "date"), input("__to", "To", "date")];
         }
         Kind::Range => inputs = vec![input("__min", "At least", "number"), input("__max", "At most", "number")],
@@ -181,9 +183,4 @@ fn view(cx: &Cx, spec: &Spec, filter: &ListFilter, params: &Params, query: &Fiel
         kept.push((super::params::VIEW.to_owned(), "all".to_owned()));
     }
     Some(FilterView { label: filter.label.clone(), open: active || spec.filters.len() <= 6, choices, inputs, kept })
-}
-
-fn capital(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }

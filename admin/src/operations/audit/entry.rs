@@ -50,7 +50,7 @@ fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "–".to_owned(),
-        Value::Object(_) | Value::Array(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+        Value::Object(_) | Value::Array(_) => crate::schema_form::pretty(value),
         other => other.to_string(),
     }
 }

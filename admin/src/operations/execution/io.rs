@@ -13,6 +13,7 @@ use super::super::words;
 use super::{Loaded, PAYLOAD, found};
 use crate::error::AdminError;
 use crate::http::{Cx, Fields, Reply, Shell, csv_attachment};
+use crate::schema_form::pretty;
 
 /// Bytes that a page shows.
 const SHOWN: usize = 64 * 1024;
@@ -51,10 +52,6 @@ async fn read(cx: &Cx, id: ExecutionId, step: &str) -> Result<Map<String, Value>
         vec![json!(step)],
     );
     resources.list(&STEPS, &writer, &query).await?.results.into_iter().next().ok_or(AdminError::NotFound)
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 /// The first bytes of a text, whole characters of it.

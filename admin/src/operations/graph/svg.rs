@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use automate_core::document::Graph;
-use automate_core::document::graph::{EdgeKind, Layout, NODE_HEIGHT, NODE_WIDTH, Node, NodeKind, Point, curve};
+use automate_core::document::graph::{
+    EdgeKind, Layout, NODE_HEIGHT, NODE_WIDTH, Node, NodeKind, Point, curve, cut, escaped,
+};
 
 use super::collapse::Drawn;
 use super::{GraphState, line_id, node_id};
@@ -133,29 +135,4 @@ fn draw_node(node: &Node, at: Point, members: usize, state: Option<&GraphState>,
         );
     }
     out.push_str("</a></g>");
-}
-
-fn cut(text: &str, characters: usize) -> String {
-    if text.chars().count() <= characters {
-        return text.to_owned();
-    }
-    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
-}
-
-/// Text as markup takes it; characters that it has no place for become spaces.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }

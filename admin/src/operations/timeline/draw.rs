@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use automate_core::document::graph::escaped;
+
 use super::super::words;
 use super::Timeline;
 use super::fold::{LEFT, WIDTH};
@@ -21,13 +23,13 @@ pub(in super::super) fn draw(timeline: &Timeline, link: impl Fn(&str, bool) -> S
     axis(timeline, height, &mut svg);
     for (n, row) in timeline.rows.iter().enumerate() {
         let y = HEAD + ROW * i64::try_from(n).unwrap_or(0);
-        let url = escape(&link(&row.step, row.folded));
-        let label = escape(&words::shortened(&row.label, LABEL));
+        let url = escaped(&link(&row.step, row.folded));
+        let label = escaped(&words::shortened(&row.label, LABEL));
         for (n, bar) in row.bars.iter().enumerate() {
             let (from, to) = (timeline.scale.x(bar.from), timeline.scale.x(bar.to));
             let (width, earlier) = ((to - from).max(3), if bar.attempt { " attempt" } else { "" });
             let status = if bar.status == "wait" { "waiting" } else { bar.status };
-            let name = escape(&bar.name);
+            let name = escaped(&bar.name);
             let _ = write!(svg, "<a href=\"{url}\"><title>{name}</title>");
             if n + 1 == row.bars.len() {
                 let _ = write!(svg, "<text x=\"4\" y=\"{}\">{label}</text>", y + 14);
@@ -78,20 +80,4 @@ fn axis(timeline: &Timeline, height: i64, svg: &mut String) {
             tick(stretch.x + stretch.width, &format!("+{}", words::duration(end - begin)), "end", svg);
         }
     }
-}
-
-/// Text as it stands in XML.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

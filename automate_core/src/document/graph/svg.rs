@@ -128,15 +128,18 @@ pub fn curve(points: &[Point]) -> String {
     path
 }
 
-fn cut(text: &str, characters: usize) -> String {
+/// A text of so many characters at most; the last one says that there were more.
+#[must_use]
+pub fn cut(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {
         return text.to_owned();
     }
-    text.chars().take(characters - 1).chain(['…']).collect()
+    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Text as XML takes it; characters that XML has no place for become spaces.
-fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{EdgeKind, Graph, NodeKind};
+use super::{EdgeKind, Graph, NodeKind, cut};
 
 /// Columns that a condition may take.
 const CONDITION_COLUMNS: usize = 60;
@@ -59,11 +59,4 @@ pub(super) fn draw(graph: &Graph) -> String {
 /// Text that cannot move the cursor or change colours.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-fn cut(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_owned();
-    }
-    text.chars().take(columns - 1).chain(['…']).collect()
 }
