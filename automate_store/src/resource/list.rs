@@ -3,9 +3,10 @@
 use automate_core::access::Principal;
 use automate_core::limits;
 use automate_core::store::StoreError;
-use sea_orm::sea_query::{Condition, Expr, Func};
+use sea_orm::sea_query::{Condition, Expr, Func, SelectStatement};
 use sea_orm::{
-    ConnectionTrait, DatabaseExecutor, DatabaseTransaction, DbBackend, IsolationLevel, QueryResult, TransactionTrait,
+    ConnectionTrait, DatabaseExecutor, DatabaseTransaction, DbBackend, IsolationLevel, QueryResult, Statement,
+    TransactionTrait,
 };
 use serde_json::{Map, Value};
 
@@ -141,13 +142,15 @@ impl Listing {
             select.cond_where(beyond(self.model, &self.ordering, cursor, backend)?);
         }
         order(self.model, &self.ordering, backwards, &mut select);
+        let offset = self.query.offset.filter(|_| cursor.is_none()).unwrap_or(0).min(limits::LIST_OFFSET_MAX);
         // One row more tells whether there is another page.
-        select.limit(limit + 1);
-        let offset = self.query.offset.filter(|_| cursor.is_none()).unwrap_or(0);
-        if offset > 0 {
-            select.offset(offset.min(limits::LIST_OFFSET_MAX));
+        let mut found = if offset == 0 && self.query.search.is_none() {
+            db.query_all_raw(limited(backend, &select, limit + 1)).await
+        } else {
+            select.limit(limit + 1).offset(offset);
+            db.query_all(&select).await
         }
-        let mut found = db.query_all(&select).await.map_err(store_error)?;
+        .map_err(store_error)?;
         let kept = self.fitting(&found, limit)?;
         let more = found.len() > kept;
         found.truncate(kept);
@@ -264,6 +267,16 @@ pub(super) async fn show(
         }
     }
     Ok((shown.into_iter().map(|(fields, _)| fields).collect(), versions, viewed))
+}
+
+/// A statement with its limit written out. PostgreSQL takes a limit that is a parameter for a tenth
+/// of the table; by that measure no plan may serve more than one call, and each is planned anew, which
+/// takes several times as long as to read a page.
+fn limited(backend: DbBackend, select: &SelectStatement, limit: u64) -> Statement {
+    let mut statement = backend.build(select);
+    statement.sql.push_str(" LIMIT ");
+    statement.sql.push_str(&limit.to_string());
+    statement
 }
 
 async fn count(db: &DatabaseExecutor<'_>, scoped: Scoped<'_>, conditions: Condition) -> Result<u64, StoreError> {
