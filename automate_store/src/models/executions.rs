@@ -27,6 +27,7 @@ pub static EXECUTIONS: LazyLock<Model> = LazyLock::new(|| {
         .hidden([TenantId, WorkflowId, VersionId, CancelRequestedAt])
         .filters([Workflow, Version, Status, CreatedAt, EventId, ParentId, ReplayOf, CorrelationId])
         .orderings([Id, CreatedAt])
+        .time_of_key(CreatedAt)
         .choices(Status, STATES)
         .describe(Workflow, "The workflow, by its slug.")
         .describe(Version, "The version that runs.")

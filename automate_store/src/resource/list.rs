@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::cursor::{Cursor, List, beyond, column_of, order};
 use super::expand::Expanded;
 use super::get::version;
+use super::key_time::by_key;
 use super::shape::Shape;
 use super::value::place;
 use super::viewed::Viewed;
@@ -81,6 +82,7 @@ impl Listing {
         if !problems.is_empty() {
             return Err(ResourceError::Query(problems));
         }
+        let query = by_key(model, query.clone());
         let mut ordering = query.ordering.clone();
         if ordering.is_empty() {
             ordering.extend(model.ordering.iter().map(|&(column, descending)| Ordering { column, descending }));
@@ -96,7 +98,7 @@ impl Listing {
         for name in ordering.iter().map(|one| one.column).chain(expanded.iter().map(Expanded::ours)) {
             shape.also(name)?;
         }
-        Ok(Self { model, caller: caller.clone(), query: query.clone(), ordering, shape, expanded })
+        Ok(Self { model, caller: caller.clone(), query, ordering, shape, expanded })
     }
 
     async fn read(&self, resources: &Resources, scoped: Scoped<'_>) -> Result<(Page, Viewed), ResourceError> {
@@ -144,7 +146,8 @@ impl Listing {
         order(self.model, &self.ordering, backwards, &mut select);
         let offset = self.query.offset.filter(|_| cursor.is_none()).unwrap_or(0).min(limits::LIST_OFFSET_MAX);
         // One row more tells whether there is another page.
-        let mut found = if offset == 0 && self.query.search.is_none() {
+        let whole = self.query.filters.is_empty() && self.query.search.is_none();
+        let mut found = if whole && offset == 0 {
             db.query_all_raw(limited(backend, &select, limit + 1)).await
         } else {
             select.limit(limit + 1).offset(offset);
@@ -271,7 +274,8 @@ pub(super) async fn show(
 
 /// A statement with its limit written out. PostgreSQL takes a limit that is a parameter for a tenth
 /// of the table; by that measure no plan may serve more than one call, and each is planned anew, which
-/// takes several times as long as to read a page.
+/// takes several times as long as to read a page. Not for lists that are filtered: which plan is good
+/// for them depends on the values.
 fn limited(backend: DbBackend, select: &SelectStatement, limit: u64) -> Statement {
     let mut statement = backend.build(select);
     statement.sql.push_str(" LIMIT ");
