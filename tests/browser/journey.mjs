@@ -125,7 +125,7 @@ for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || 
   const test = async () => {
     await open();
     await hand.press(link(/^test/i));
-    const sample = page.getByRole('textbox', { name: /input|event|payload/i });
+    const sample = page.getByRole('textbox', { name: /^(input|event payload)/i });
     if (await sample.count()) await hand.write(sample, JSON.stringify(EVENT));
     await picture('test');
     await hand.press(page.getByRole('main').getByRole('button', { name: /^(run|test)/i }));

@@ -30,7 +30,7 @@ pub static EXECUTIONS: LazyLock<Model> = LazyLock::new(|| {
         .time_of_key(CreatedAt)
         .choices(Status, STATES)
         .describe(Workflow, "The workflow, by its slug.")
-        .describe(Version, "The version that runs.")
+        .describe(Version, "The version that runs; 0 of a draft that is tested.")
         .describe(Trigger, "What made it start.")
         .describe(Input, "What it was started with; null without the permission `execution.view_payload`.")
         .describe(Output, "What it ended with; null without the permission `execution.view_payload`.")
