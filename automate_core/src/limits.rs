@@ -21,6 +21,11 @@ pub const DOCUMENT_FINDINGS: usize = 10_000;
 pub const DOCUMENT_NAMES_COMPARED: usize = 30_000;
 /// Steps of a workflow, nested ones included.
 pub const STEPS_PER_WORKFLOW: usize = 5_000;
+/// Drafts of one workflow that are kept because they were tested.
+pub const TESTED_DRAFTS: u64 = 100;
+/// How long a draft that was tested is kept at least, whether an execution needs it or not: longer than
+/// anything can take between keeping the draft and storing its execution.
+pub const TESTED_DRAFT_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Triggers of a workflow.
 pub const TRIGGERS_PER_WORKFLOW: usize = 100;
 /// Secrets of one webhook that may be valid at the same time, while they are rotated.

@@ -20,7 +20,7 @@ mod worker;
 
 pub use intake::{
     InputProblem, IntakeError, PublishEvent, Received, RedeliveredBy, Redelivery, RedeliveryError, StartRequest,
-    WebhookDelivery, WebhookEndpoint, WebhookTarget, dedupe_of,
+    TestAbout, TestError, WebhookDelivery, WebhookEndpoint, WebhookTarget, dedupe_of,
 };
 pub use operate::{
     BulkEffect, BulkPreview, BulkRequest, OperateError, RerunPlan, RerunRequest, RerunVersion, SignalRequest, Signalled,

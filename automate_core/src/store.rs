@@ -189,7 +189,13 @@ pub trait Store: OutboxStore + OperateStore {
     async fn workflow(&self, tenant: TenantId, slug: &str) -> Result<WorkflowRecord, StoreError>;
     /// All workflows, by slug.
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError>;
-    /// A version by its id; any tenant, for the engine.
+    /// Keeps a draft for its test, under the number [`DRAFT`]: it is no version, and in no list of them. The
+    /// same text again is the same row. The workflow's drafts that were not used for longest go where there are
+    /// more than `limits::TESTED_DRAFTS`, those apart that have yet to end.
+    async fn keep_draft(&self, tenant: TenantId, draft: NewDraft) -> Result<VersionRecord, StoreError>;
+    /// Notes that a kept draft is about to run again, so that it stays. `NotFound` where it has gone.
+    async fn use_draft(&self, tenant: TenantId, id: VersionId) -> Result<(), StoreError>;
+    /// A version, or a draft that is kept, by its id; any tenant, for the engine.
     async fn version(&self, id: VersionId) -> Result<VersionRecord, StoreError>;
     /// The versions of a workflow, newest first.
     async fn versions(&self, tenant: TenantId, slug: &str) -> Result<Vec<VersionRecord>, StoreError>;

@@ -7,6 +7,7 @@ mod accepting;
 mod bulk;
 mod bulk_work;
 mod documents;
+mod drafts;
 mod entities;
 mod facts;
 mod hints;
@@ -31,8 +32,8 @@ use automate_core::ids::{EventId, ExecutionId, TenantId, VersionId};
 use automate_core::outbox::OutboxStore;
 use automate_core::store::{
     Accept, Accepted, CancelOutcome, Checkpoint, CheckpointAck, EventRecord, ExecutionQuery, ExecutionRecord,
-    LoadedExecution, NewVersion, NewWebhookRequest, Resolution, StepLog, StepRecord, Store, StoreError, StoreHealth,
-    TriggerRecord, VersionRecord, WorkflowRecord,
+    LoadedExecution, NewDraft, NewVersion, NewWebhookRequest, Resolution, StepLog, StepRecord, Store, StoreError,
+    StoreHealth, TriggerRecord, VersionRecord, WorkflowRecord,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -266,6 +267,17 @@ impl Store for EngineStore {
 
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowRecord>, StoreError> {
         self.db.run(move |db| documents::workflows(db, tenant)).await
+    }
+
+    async fn keep_draft(&self, tenant: TenantId, mut draft: NewDraft) -> Result<VersionRecord, StoreError> {
+        nul::clean_draft(&mut draft);
+        let now = self.clock.now();
+        self.db.run(move |db| drafts::keep(db, now, tenant, draft)).await
+    }
+
+    async fn use_draft(&self, tenant: TenantId, id: VersionId) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.db.run(move |db| drafts::reuse(db, now, tenant, id)).await
     }
 
     async fn version(&self, id: VersionId) -> Result<VersionRecord, StoreError> {

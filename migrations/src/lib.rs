@@ -9,6 +9,7 @@
 mod admin;
 mod audit;
 mod dialect;
+mod drafts;
 mod executions;
 mod migrate;
 mod operating;

@@ -7,8 +7,8 @@ use sea_orm::{
 use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTrait};
 
 use crate::{
-    admin::Admin, audit::Audit, executions::Executions, operating::Operating, outbox::Outbox, people::People,
-    policy::Policy, recovery::Recovery, secrets::Secrets, workflows::Workflows,
+    admin::Admin, audit::Audit, drafts::Drafts, executions::Executions, operating::Operating, outbox::Outbox,
+    people::People, policy::Policy, recovery::Recovery, secrets::Secrets, workflows::Workflows,
 };
 
 /// The list of migrations, oldest first.
@@ -34,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(Operating),
             Box::new(Recovery),
             Box::new(Admin),
+            Box::new(Drafts),
         ]
     }
 }

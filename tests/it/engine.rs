@@ -5,6 +5,7 @@ pub(crate) mod bed;
 
 mod accepting;
 mod clocks;
+mod drafts;
 mod ending;
 mod policies;
 mod recovering;

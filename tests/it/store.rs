@@ -3,6 +3,7 @@
 mod accepting;
 mod advancing;
 mod documents;
+mod drafts;
 mod history;
 mod operating;
 mod trouble;

@@ -56,6 +56,7 @@ struct EditPage {
     refusal: String,
     examples: Vec<&'static Example>,
     actions: Vec<Action>,
+    may_test: bool,
     may_publish: bool,
 }
 
@@ -187,11 +188,13 @@ pub(super) async fn save(cx: Cx, Path(slug): Path<String>, fields: Fields) -> Re
     }
 }
 
-/// Where saving leads: to the confirmation of the publication, where that button was pressed.
+/// Where saving leads: to the test or the confirmation of the publication, where that button was pressed.
 fn saved_at(cx: &Cx, workflow: &WorkflowRecord, fields: &Fields) -> Reply {
     let url = url_of(&workflow.slug);
-    if fields.text("do") == "publish" && cx.can("workflow.publish") {
-        return cx.go(&format!("{url}publish/"));
+    match fields.text("do") {
+        "publish" if cx.can("workflow.publish") => return cx.go(&format!("{url}publish/")),
+        "test" if cx.can("workflow.run") => return cx.go(&format!("{url}test/?version=draft")),
+        _ => {}
     }
     cx.done(&format!("{url}edit/"), Flash::success("The draft is saved. What is published stays as it is."))
 }
@@ -301,6 +304,7 @@ fn edit_page(
         refusal,
         examples: examples::ALL.iter().filter(|_| workflow.is_none()).collect(),
         actions: catalogue::all(cx.state().engine().ports().actions.as_ref()),
+        may_test: cx.can("workflow.run"),
         may_publish: cx.can("workflow.publish"),
     };
     cx.page_with(status, &page)

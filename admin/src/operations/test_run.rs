@@ -1,23 +1,28 @@
-//! `/admin/workflows/{slug}/test/`: what a version would do with an input or a past event, with nothing done
-//! outside.
+//! `/admin/workflows/{slug}/test/`: what the draft or a version would do with an input, an event's payload or
+//! a past event, with nothing done outside.
+
+mod about;
+mod sample;
 
 use askama::Template;
+use automate_core::document::{self, Diagnostic, Document};
 use automate_core::engine::{Effects, Reach};
-use automate_core::ids::{EventId, ExecutionId};
 use automate_core::limits;
-use automate_core::runtime::{IntakeError, StartRequest};
-use automate_core::store::WorkflowRecord;
+use automate_core::runtime::{IntakeError, StartRequest, TestAbout, TestError};
+use automate_core::store::{DRAFT, WorkflowRecord};
 use automate_store::workflows::{self, ListedExecution, ListedVersion};
 use axum::extract::Path;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::versions::beneath;
-use super::workflow::{InputForm, problems, read, refused};
+use super::workflow::{InputForm, problems, refused};
 use super::workflows::{known_query, of_slug, url_of};
 use crate::error::AdminError;
 use crate::form::FieldErrors;
 use crate::http::{Cx, Fields, Flash, Reply, Shell};
+use crate::schema_form::pretty;
+use about::{About, of_posted};
 
 /// Past executions to choose from.
 const PAST: u64 = 20;
@@ -32,45 +37,115 @@ struct TestPage {
     workflow: WorkflowRecord,
     versions: Vec<ListedVersion>,
     past: Vec<ListedExecution>,
-    input: InputForm,
+    /// What `inputs` ask for; none where the payload of an event says everything.
+    input: Option<InputForm>,
+    /// Whether the payload of an event can be typed.
+    takes_payload: bool,
     /// What the form holds besides.
     typed: Typed,
+    /// Whether the draft is among what can be tested.
+    draft_listed: bool,
     /// Whether the version is among those to choose from.
     version_listed: bool,
     /// Whether the execution is, or none is chosen.
     execution_listed: bool,
+    /// Why the draft cannot be tested.
+    findings: Vec<Diagnostic>,
+    /// Whether something outside may be read.
+    may_read: bool,
+    may_edit: bool,
     errors: FieldErrors,
 }
 
 /// What the form holds besides the input.
 #[derive(Debug, Clone, Default)]
 struct Typed {
+    /// `DRAFT` of the draft.
     version: i32,
     execution: String,
     event: String,
+    payload: String,
     answers: String,
     reads: bool,
+}
+
+impl Typed {
+    fn is_draft(&self) -> bool {
+        self.version == DRAFT
+    }
+}
+
+/// What is tested.
+struct Tested {
+    /// Its `inputs`.
+    inputs: Option<Value>,
+    /// Whether the input is a form of fields.
+    has_fields: bool,
+    /// Whether events start it.
+    takes_events: bool,
+    /// An input or a payload to begin with, where it is no form of fields.
+    sample: Value,
+}
+
+impl Tested {
+    fn of(document: Option<Document>) -> Self {
+        use document::definition::Trigger;
+        let Some(document) = document else {
+            return Self { inputs: None, has_fields: false, takes_events: false, sample: json!({}) };
+        };
+        // By hand, the input stands in for the payload.
+        let sample = sample::sample_of(&document.value, &["event.payload", "inputs"]);
+        let workflow = document.workflow;
+        let takes_events = workflow.triggers.iter().any(|trigger| !matches!(trigger, Trigger::Manual));
+        let has_fields = !InputForm::empty(workflow.inputs.as_ref()).fields.is_empty();
+        Self { inputs: workflow.inputs, has_fields, takes_events, sample }
+    }
+
+    /// Whether an input is asked for at all.
+    fn takes_input(&self) -> bool {
+        self.has_fields || !self.takes_events
+    }
 }
 
 pub(super) async fn ask(cx: Cx, Path(slug): Path<String>) -> Reply {
     cx.require("workflow.run")?;
     known_query(&cx, &["version", "execution", "event"])?;
     let workflow = of_slug(&cx, &slug).await?;
-    let Some(live) = workflow.live_version else { return super::workflow::not_published(&cx, &workflow) };
     let query = cx.query();
-    let version = match query.text("version") {
-        "" => live,
-        text => text.parse().map_err(|_| AdminError::Query("`version` is the number of a version".to_owned()))?,
+    let version = match (query.text("version"), workflow.live_version) {
+        ("", Some(live)) => live,
+        ("", None) if workflow.draft.is_none() => return super::workflow::not_published(&cx, &workflow),
+        ("", None) => DRAFT,
+        (word, _) => version_of(word)?,
     };
-    let typed = Typed {
+    let mut typed = Typed {
         version,
         execution: query.text("execution").to_owned(),
         event: query.text("event").to_owned(),
         ..Typed::default()
     };
-    let schema = inputs_of(&cx, &workflow, version).await?;
-    let input = InputForm::empty(schema.as_ref());
-    page(&cx, StatusCode::OK, workflow, input, typed, FieldErrors::default()).await
+    let tested = tested(&cx, &workflow, version).await?;
+    let input = match (tested.takes_input(), tested.has_fields) {
+        (true, true) => Some(InputForm::empty(tested.inputs.as_ref())),
+        (true, false) => Some(InputForm::of(tested.inputs.as_ref(), &tested.sample)),
+        (false, _) => {
+            typed.payload = pretty(&tested.sample);
+            None
+        }
+    };
+    page(&cx, StatusCode::OK, workflow, input, &tested, typed, FieldErrors::default()).await
+}
+
+/// # Errors
+/// What is no version's number and not `draft` is no query of this page.
+fn version_of(word: &str) -> Result<i32, AdminError> {
+    match word {
+        "draft" => Ok(DRAFT),
+        word => match word.parse() {
+            Ok(number) if number > DRAFT => Ok(number),
+            _ => Err(AdminError::Query("`version` is the number of a version, or `draft`".to_owned())),
+        },
+    }
 }
 
 pub(super) async fn start(cx: Cx, Path(slug): Path<String>, fields: Fields) -> Reply {
@@ -78,13 +153,18 @@ pub(super) async fn start(cx: Cx, Path(slug): Path<String>, fields: Fields) -> R
     let workflow = of_slug(&cx, &slug).await?;
     let mut errors = FieldErrors::default();
     let typed = Typed {
-        version: fields.text("version").parse().unwrap_or_default(),
+        version: version_of(fields.text("version"))?,
         execution: fields.text("execution").to_owned(),
         event: fields.text("event").to_owned(),
+        payload: fields.text("payload").to_owned(),
         answers: fields.text("answers").to_owned(),
         reads: fields.text("reads") == "true",
     };
-    let schema = inputs_of(&cx, &workflow, typed.version).await?;
+    if typed.is_draft() && typed.reads {
+        // A draft can be written by those who may not publish: it must not carry secrets out for them.
+        cx.require("workflow.publish")?;
+    }
+    let tested = tested(&cx, &workflow, typed.version).await?;
     let answers = match answers_of(&typed.answers) {
         Ok(answers) => answers,
         Err(message) => {
@@ -92,99 +172,60 @@ pub(super) async fn start(cx: Cx, Path(slug): Path<String>, fields: Fields) -> R
             Map::new()
         }
     };
-    let about = match about(&cx, &workflow, &typed).await {
+    let about = match of_posted(&cx, &workflow, &tested, &typed, &fields).await {
         Ok(about) => about,
-        Err((field, message)) => {
-            errors.add_named(field, message);
-            About::Typed
+        Err(wrong) => {
+            for (field, message) in wrong.all() {
+                errors.add_named(field.unwrap_or("input"), message);
+            }
+            About { input: None, about: TestAbout::Input }
         }
     };
-    let (input, event) = match about {
-        About::Event(event) => (None, Some(event)),
-        About::Input(input) => (input, None),
-        About::Typed => match read(schema.as_ref(), &fields) {
-            Ok(input) => (Some(input), None),
-            Err(wrong) => {
-                for (field, message) in wrong.all() {
-                    errors.add_named(field.unwrap_or("input"), message);
-                }
-                (None, None)
-            }
-        },
-    };
-    let again = |errors: &FieldErrors| InputForm::posted(schema.as_ref(), &fields, errors);
+    let again =
+        |errors: &FieldErrors| tested.takes_input().then(|| InputForm::posted(tested.inputs.as_ref(), &fields, errors));
     if !errors.is_empty() {
         let form = again(&errors);
-        return page(&cx, StatusCode::UNPROCESSABLE_ENTITY, workflow, form, typed, errors).await;
+        return page(&cx, StatusCode::UNPROCESSABLE_ENTITY, workflow, form, &tested, typed, errors).await;
     }
     let request = StartRequest {
         tenant_id: cx.tenant()?,
         workflow: workflow.slug.clone(),
-        version: Some(typed.version),
-        input,
+        version: Some(typed.version).filter(|_| !typed.is_draft()),
+        input: about.input,
         source: "admin".to_owned(),
         correlation_id: cx.origin().correlation_id.clone(),
         run_here: false,
     };
     let effects = Effects { reach: if typed.reads { Reach::Reads } else { Reach::Nothing }, answers };
-    let facts = json!({ "version": typed.version, "reads": typed.reads });
+    let facts = match typed.is_draft() {
+        true => json!({ "draft": true, "row_version": workflow.row_version, "reads": typed.reads }),
+        false => json!({ "version": typed.version, "reads": typed.reads }),
+    };
     let entry = cx.entry("workflow.test").about("workflow", &workflow.slug).with(facts);
-    let deed = cx.state().engine().start_test(request, &effects, event);
+    let (engine, author) = (cx.state().engine(), &cx.principal().actor.name);
+    let deed = async {
+        match typed.is_draft() {
+            true => engine.test_draft(request, &effects, about.about, author).await,
+            false => Ok(engine.start_test(request, &effects, about.about).await?),
+        }
+    };
     match cx.state().audit().around(entry, deed).await {
         Ok(id) => {
             let text =
                 "The test runs. Nothing outside is changed; what would have been called is in the steps' outputs.";
             cx.done(&format!("/admin/executions/{id}/"), Flash::success(text))
         }
-        Err(IntakeError::InvalidInput(wrong)) => {
-            let errors = problems(schema.as_ref(), &wrong);
+        // The page says what is wrong with the draft.
+        Err(TestError::Invalid(_)) => {
             let form = again(&errors);
-            page(&cx, StatusCode::UNPROCESSABLE_ENTITY, workflow, form, typed, errors).await
+            page(&cx, StatusCode::UNPROCESSABLE_ENTITY, workflow, form, &tested, typed, errors).await
         }
-        Err(error) => Err(refused(error)),
-    }
-}
-
-/// What the test is about.
-enum About {
-    /// What was typed.
-    Typed,
-    /// The input of a past execution.
-    Input(Option<Value>),
-    /// A stored event.
-    Event(EventId),
-}
-
-/// # Errors
-/// The field, and what is wrong with it.
-async fn about(cx: &Cx, workflow: &WorkflowRecord, typed: &Typed) -> Result<About, (&'static str, String)> {
-    let tenant = cx.tenant().map_err(|error| ("execution", error.to_string()))?;
-    let store = &cx.state().engine().ports().store;
-    if !typed.event.is_empty() {
-        let none = || ("event", "is no event that is stored".to_owned());
-        let id: EventId = typed.event.parse().map_err(|_| none())?;
-        // Looked up again with the start; here, so that the form can say it.
-        store.event(tenant, id).await.map_err(|_| none())?;
-        return Ok(About::Event(id));
-    }
-    if typed.execution.is_empty() {
-        return Ok(About::Typed);
-    }
-    let none = || ("execution", "is no execution of this workflow".to_owned());
-    if !cx.can("executions.view_execution") {
-        return Err(none());
-    }
-    let id: ExecutionId = typed.execution.parse().map_err(|_| none())?;
-    let past = store.execution(tenant, id).await.map_err(|_| none())?;
-    if past.workflow != workflow.slug {
-        return Err(none());
-    }
-    match past.event_id {
-        Some(event) => Ok(About::Event(event)),
-        None => {
-            let input = past.input.as_deref().map(serde_json::from_str).transpose();
-            Ok(About::Input(input.map_err(|_| ("execution", "has an input that cannot be read".to_owned()))?))
+        Err(TestError::Intake(IntakeError::InvalidInput(wrong))) => {
+            let errors = problems(tested.inputs.as_ref(), &wrong);
+            let form = again(&errors);
+            page(&cx, StatusCode::UNPROCESSABLE_ENTITY, workflow, form, &tested, typed, errors).await
         }
+        Err(TestError::Intake(error)) => Err(refused(error)),
     }
 }
 
@@ -202,19 +243,25 @@ fn answers_of(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// The `inputs` of a version.
-async fn inputs_of(cx: &Cx, workflow: &WorkflowRecord, number: i32) -> Result<Option<Value>, AdminError> {
+/// What a version or the draft says about what it takes.
+async fn tested(cx: &Cx, workflow: &WorkflowRecord, number: i32) -> Result<Tested, AdminError> {
+    if number == DRAFT {
+        // As for the page that shows it.
+        cx.require("workflows.view_workflow")?;
+        let draft = workflow.draft.as_deref().ok_or(AdminError::NotFound)?;
+        return Ok(Tested::of(document::parse(draft).ok()));
+    }
     let version = workflows::version(cx.state().database(), cx.tenant()?, workflow.id, number).await?;
     let source = version.ok_or(AdminError::NotFound)?.source;
-    let document = automate_core::document::parse(&source);
-    Ok(document.ok().and_then(|document| document.workflow.inputs))
+    Ok(Tested::of(document::parse(&source).ok()))
 }
 
 async fn page(
     cx: &Cx,
     status: StatusCode,
     workflow: WorkflowRecord,
-    input: InputForm,
+    input: Option<InputForm>,
+    tested: &Tested,
     typed: Typed,
     errors: FieldErrors,
 ) -> Reply {
@@ -224,18 +271,44 @@ async fn page(
         true => workflows::executions(db, tenant, &workflow.slug, None, PAST).await?,
         false => Vec::new(),
     };
-    let shell = beneath(cx, format!("Test {}", workflow.slug), &workflow).refused(!errors.is_empty());
-    let url = url_of(&workflow.slug);
-    let version_listed = versions.iter().any(|version| version.number == typed.version);
-    let execution_listed = typed.execution.is_empty() || past.iter().any(|past| past.id.to_string() == typed.execution);
-    let page =
-        TestPage { shell, url, workflow, versions, past, input, typed, version_listed, execution_listed, errors };
+    let findings = match &workflow.draft {
+        Some(draft) if typed.is_draft() => cx.state().engine().validate(draft).err().unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let execution = &typed.execution;
+    let page = TestPage {
+        shell: beneath(cx, format!("Test {}", workflow.slug), &workflow)
+            .refused(!errors.is_empty() || !findings.is_empty()),
+        url: url_of(&workflow.slug),
+        draft_listed: workflow.draft.is_some() && cx.can("workflows.view_workflow"),
+        version_listed: typed.is_draft() || versions.iter().any(|version| version.number == typed.version),
+        execution_listed: execution.is_empty() || past.iter().any(|past| past.id.to_string() == *execution),
+        may_read: !typed.is_draft() || cx.can("workflow.publish"),
+        may_edit: cx.can("workflows.change_workflow"),
+        takes_payload: tested.takes_events,
+        workflow,
+        versions,
+        past,
+        input,
+        typed,
+        findings,
+        errors,
+    };
     cx.page_with(status, &page)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_a_number_or_the_draft() {
+        assert_eq!(version_of("draft").unwrap(), DRAFT);
+        assert_eq!(version_of("3").unwrap(), 3);
+        for word in ["", "0", "-1", "live"] {
+            assert!(version_of(word).is_err(), "{word}");
+        }
+    }
 
     #[test]
     fn answers_are_by_step_or_refused() {

@@ -34,6 +34,7 @@ struct ListPage {
     workflow: WorkflowRecord,
     versions: Vec<ListedVersion>,
     next: String,
+    may_test: bool,
     may_publish: bool,
 }
 
@@ -56,8 +57,8 @@ pub(super) async fn list(cx: Cx, Path(slug): Path<String>) -> Reply {
         next = versions.last().map(|last| format!("{url}versions/?before={}", last.number)).unwrap_or_default();
     }
     let shell = beneath(&cx, format!("Versions of {}", workflow.slug), &workflow);
-    let may_publish = cx.can("workflow.publish");
-    cx.page(&ListPage { shell, url, workflow, versions, next, may_publish })
+    let (may_test, may_publish) = (cx.can("workflow.run"), cx.can("workflow.publish"));
+    cx.page(&ListPage { shell, url, workflow, versions, next, may_test, may_publish })
 }
 
 #[derive(Template)]

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use automate_core::limits;
+use automate_core::store::DRAFT;
 
 /// `320 ms`, `4.2 s`, `1m 04s`, `2h 05m`, `3d 04h`.
 pub(crate) fn duration(span: TimeDelta) -> String {
@@ -59,6 +60,11 @@ pub(crate) fn are(n: impl std::fmt::Display, noun: &str) -> String {
 /// The first characters of a text.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most).chain(['…']).collect() }
+}
+
+/// What an execution runs: `version 3`, or `draft`.
+pub(crate) fn version(number: i32) -> String {
+    if number == DRAFT { "draft".to_owned() } else { format!("version {number}") }
 }
 
 /// Where an execution's page is.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::actions::ActionMeta;
 use crate::limits;
 use crate::status::Effect;
+use crate::store::DRAFT;
 
 /// Which actions of an execution are performed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,13 +48,28 @@ impl Effects {
         if !trigger.contains("\"effects\"") {
             return Self::default();
         }
-        let Ok(stored) = serde_json::from_str::<Stored>(trigger) else { return Self::default() };
+        // A test that cannot be read is one all the same.
+        let Ok(stored) = serde_json::from_str::<Stored>(trigger) else { return Self::off() };
         let reach = match stored.effects.as_deref() {
             None => Reach::Everything,
             Some("reads") => Reach::Reads,
             Some(_) => Reach::Nothing,
         };
         Self { reach, answers: stored.answers }
+    }
+
+    /// What the trigger and the version's number say that are stored with an execution. A draft is only ever
+    /// tested, whatever its trigger says.
+    #[must_use]
+    pub fn of_execution(trigger: &str, version: i32) -> Self {
+        let effects = Self::of_trigger(trigger);
+        if version == DRAFT && !effects.is_test() { Self::off() } else { effects }
+    }
+
+    /// A test that reaches nothing.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { reach: Reach::Nothing, answers: Map::new() }
     }
 
     /// Puts it into the trigger of an execution that is to be stored.
@@ -158,6 +174,14 @@ mod tests {
         assert_eq!(Effects::of_trigger(r#"{"kind":"replay","effects":"reads"}"#).reach, Reach::Reads);
         // A newer program's word is not taken for leave.
         assert_eq!(Effects::of_trigger(r#"{"effects":"only-mondays"}"#).reach, Reach::Nothing);
+        assert_eq!(Effects::of_trigger(r#"{"effects":7}"#).reach, Reach::Nothing);
+    }
+
+    #[test]
+    fn a_draft_reaches_nothing_that_its_test_was_not_given() {
+        assert_eq!(Effects::of_execution(r#"{"kind":"manual"}"#, DRAFT).reach, Reach::Nothing);
+        assert_eq!(Effects::of_execution(r#"{"kind":"test","effects":"reads"}"#, DRAFT).reach, Reach::Reads);
+        assert_eq!(Effects::of_execution(r#"{"kind":"manual"}"#, 1).reach, Reach::Everything);
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl About {
             version: execution.version,
             correlation_id: execution.correlation_id.clone(),
             depth: event.map_or(0, |event| event.depth),
-            effects: Arc::new(Effects::of_trigger(&execution.trigger)),
+            effects: Arc::new(Effects::of_execution(&execution.trigger, execution.version)),
         }
     }
 }

@@ -4,6 +4,7 @@ mod accepting;
 mod by_hand;
 mod error;
 mod redelivery;
+mod testing;
 
 pub(super) use by_hand::ByHand;
 
@@ -29,6 +30,7 @@ use crate::store::{
 
 pub use error::{InputProblem, IntakeError};
 pub use redelivery::{RedeliveredBy, Redelivery, RedeliveryError, dedupe_of};
+pub use testing::{TestAbout, TestError};
 
 /// How long an accept waits for a slot while none becomes free, before its execution goes to the
 /// queue instead. Waiting spares the claim and the load, so it is what keeps the throughput up when

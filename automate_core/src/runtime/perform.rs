@@ -13,11 +13,11 @@ use super::about::About;
 use super::definitions::Definition;
 use super::run::{Logs, STOP_GRACE};
 use crate::actions::{ActionCall, LogLevel, LogSink};
-use crate::engine::{Node, Perform, Work};
+use crate::engine::{Node, Perform, Reach, Work};
 use crate::error::{ErrorCode, StepError};
 use crate::limits;
 use crate::secrets::{Purpose, SecretError};
-use crate::store::StepLog;
+use crate::store::{DRAFT, StepLog};
 
 /// An attempt, owned, so that it can run in a task of its own.
 pub(super) struct Action {
@@ -59,7 +59,8 @@ impl Action {
             return Err(StepError::new(ErrorCode::Internal, "this step has no action"));
         };
         self.check_policy(&node.uses).await?;
-        if !self.about.effects.performs(node.effect(), &node.uses, &self.perform.input) {
+        let performs = self.about.effects.performs(node.effect(), &node.uses, &self.perform.input);
+        if !performs || self.keeps_secrets() {
             return Ok(self.answered(node));
         }
         let input = self.bind(node).await?;
@@ -95,6 +96,16 @@ impl Action {
                 }
             }
         }
+    }
+
+    /// Whether an action is left out for the secrets in its input: whoever writes drafts need not be somebody who
+    /// may publish, and what a step computes from a secret may tell it. Where a draft's test may read outside,
+    /// whoever began it could have published it.
+    fn keeps_secrets(&self) -> bool {
+        let binder = &self.definition.plan.binder;
+        self.about.version == DRAFT
+            && self.about.effects.reach == Reach::Nothing
+            && !binder.keys(&self.perform.input).is_empty()
     }
 
     /// What stands in for the outcome of an action that a test does not perform. Its secrets are not even

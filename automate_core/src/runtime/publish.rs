@@ -92,10 +92,9 @@ impl Engine {
         note: &str,
         expected: Option<i32>,
     ) -> Result<Published, PublishError> {
-        let (document, warnings) = self.validate(source).map_err(PublishError::Invalid)?;
+        let (document, warnings) = self.admitted(tenant, source, "workflow.publish").await?;
         let canonical = document::canonical_json(&document);
         let workflow = &document.workflow;
-        self.admit_actions(tenant, &document).await?;
         self.admit_workflow(tenant, &workflow.slug).await?;
         let version = NewVersion {
             slug: workflow.slug.clone(),
@@ -119,17 +118,24 @@ impl Engine {
         Ok(Published { version, warnings })
     }
 
-    /// Refuses a document with actions that the tenant may not use.
-    async fn admit_actions(&self, tenant: TenantId, document: &Document) -> Result<(), PublishError> {
+    /// A document that may run: it has no errors, and no actions that the tenant may not use. `deed` is what it
+    /// is to run for.
+    pub(super) async fn admitted(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        deed: &str,
+    ) -> Result<(Document, Vec<Diagnostic>), PublishError> {
+        let (document, warnings) = self.validate(source).map_err(PublishError::Invalid)?;
         let policies = &self.ports().policies;
         let policy = policies.policy(tenant).await?;
         for uses in document.workflow.actions() {
             if let Err(refusal) = policy.check_action(uses) {
-                policies.refused(tenant, "workflow.publish", &refusal);
+                policies.refused(tenant, deed, &refusal);
                 return Err(PublishError::Refused(refusal));
             }
         }
-        Ok(())
+        Ok((document, warnings))
     }
 
     /// Refuses one more workflow than the tenant may have.

@@ -5,6 +5,15 @@ use serde::Serialize;
 
 use crate::ids::{TenantId, TriggerId, VersionId, WorkflowId};
 
+/// Stands where the number of a version does, for a draft that was tested. It is the number of no version.
+pub const DRAFT: i32 = 0;
+
+/// What people read in the place of a version's number: `v3`, or `draft`.
+#[must_use]
+pub fn version_name(number: i32) -> String {
+    if number == DRAFT { "draft".to_owned() } else { format!("v{number}") }
+}
+
 /// A workflow as stored.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WorkflowRecord {
@@ -41,7 +50,7 @@ pub struct VersionRecord {
     pub tenant_id: TenantId,
     /// The workflow.
     pub workflow_id: WorkflowId,
-    /// From 1.
+    /// From 1; [`DRAFT`] of a draft that is kept because it was tested.
     pub number: i32,
     /// The canonical JSON of the document.
     pub document: String,
@@ -80,6 +89,21 @@ pub struct NewVersion {
     pub triggers: Vec<NewTrigger>,
     /// The `row_version` that the workflow must be at; whichever it is where absent.
     pub expected: Option<i32>,
+}
+
+/// A draft that is kept because it is to be tested.
+#[derive(Debug, Clone)]
+pub struct NewDraft {
+    /// The workflow, which is there.
+    pub workflow_id: WorkflowId,
+    /// The canonical JSON of the document.
+    pub document: String,
+    /// The source as written.
+    pub source: String,
+    /// The SHA-256 of the canonical JSON, hex.
+    pub sha256: String,
+    /// Who tests it.
+    pub author: String,
 }
 
 /// A trigger to be stored with its version.

@@ -9,6 +9,7 @@ use sea_orm::{
     QuerySelect, Set,
 };
 
+use super::drafts;
 use super::entities::{tenants, triggers, workflow_versions, workflows};
 use crate::db::Database;
 use crate::error::store_error;
@@ -239,10 +240,13 @@ pub(super) async fn workflows(db: Database, tenant: TenantId) -> Result<Vec<Work
     Ok(rows.into_iter().map(workflow_record).collect())
 }
 
-/// A version by its id, of any tenant.
+/// A version or a kept draft by its id, of any tenant.
 pub(super) async fn version(db: Database, id: VersionId) -> Result<VersionRecord, StoreError> {
     let row = workflow_versions::Entity::find_by_id(id.0).one(db.orm_reader()).await.map_err(store_error)?;
-    row.map(version_record).ok_or_else(|| StoreError::NotFound(format!("version {id}")))
+    match row {
+        Some(row) => Ok(version_record(row)),
+        None => drafts::kept(&db, id).await?.ok_or_else(|| StoreError::NotFound(format!("version {id}"))),
+    }
 }
 
 /// The versions of a workflow, newest first.

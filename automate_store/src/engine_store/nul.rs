@@ -2,7 +2,7 @@
 //! line. It is replaced by U+FFFD on both databases, so that both show the same. JSON is not
 //! concerned: it writes the character as an escape.
 
-use automate_core::store::{Accept, Checkpoint, NewVersion};
+use automate_core::store::{Accept, Checkpoint, NewDraft, NewVersion};
 
 /// Replaces NUL in a text.
 pub(super) fn clean(text: &mut String) {
@@ -64,4 +64,10 @@ pub(super) fn clean_version(version: &mut NewVersion) {
     for trigger in &mut version.triggers {
         clean(&mut trigger.key);
     }
+}
+
+/// Replaces NUL in the texts of a draft.
+pub(super) fn clean_draft(draft: &mut NewDraft) {
+    clean(&mut draft.source);
+    clean(&mut draft.author);
 }

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{QueryResult, TransactionTrait};
 use uuid::Uuid;
 
+use super::drafts;
 use super::history::{select, select_one};
 use super::operate::execute;
 use crate::db::{Backend, Database};
@@ -129,19 +130,19 @@ fn free_in(_: &std::path::Path) -> Option<u64> {
     None
 }
 
-/// Makes partitions ahead, deletes old keys, and history older than `retention`.
+/// Makes partitions ahead, deletes old keys, history older than `retention`, and tested drafts that nothing
+/// in the history ran.
 pub(super) async fn maintain(db: Database, now: DateTime<Utc>, retention: Option<Duration>) -> Result<(), StoreError> {
     delete_old_keys(&db, now).await?;
     if let Some(retention) = retention {
         delete_operations(&db, now - retention).await?;
     }
-    match db.backend() {
-        Backend::Postgres => partitions(&db, now, retention).await,
-        Backend::Sqlite => match retention {
-            Some(retention) => delete_history(&db, None, now - retention).await,
-            None => Ok(()),
-        },
+    match (db.backend(), retention) {
+        (Backend::Postgres, _) => partitions(&db, now, retention).await?,
+        (Backend::Sqlite, Some(retention)) => delete_history(&db, None, now - retention).await?,
+        (Backend::Sqlite, None) => {}
     }
+    drafts::forget_unneeded(&db, now).await
 }
 
 async fn partitions(db: &Database, ours: DateTime<Utc>, retention: Option<Duration>) -> Result<(), StoreError> {

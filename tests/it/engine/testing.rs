@@ -2,7 +2,7 @@
 
 use automate_core::engine::{Effects, Reach};
 use automate_core::ids::{ExecutionId, TenantId};
-use automate_core::runtime::{Engine, StartRequest};
+use automate_core::runtime::{Engine, StartRequest, TestAbout};
 use automate_core::status::{ExecutionStatus, StepStatus};
 use automate_tests::both_databases;
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ async fn tested(engine: &Engine, answers: Value) -> ExecutionId {
         correlation_id: "corr-3".to_owned(),
         run_here: false,
     };
-    engine.start_test(request, &Effects { reach: Reach::Nothing, answers }, None).await.expect("it starts")
+    engine.start_test(request, &Effects { reach: Reach::Nothing, answers }, TestAbout::Input).await.expect("it starts")
 }
 
 both_databases! {
@@ -100,7 +100,7 @@ both_databases! {
             run_here: false,
         };
         let effects = Effects { reach: Reach::Everything, answers: Map::new() };
-        let id = process.engine.start_test(request, &effects, None).await.expect("it starts");
+        let id = process.engine.start_test(request, &effects, TestAbout::Input).await.expect("it starts");
         ended(&process.engine, id).await;
         assert!(bed.world.calls_of("charged").is_empty());
         process.drain().await;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use automate_core::ids::VersionId;
 use automate_core::status::StepStatus;
+use automate_core::store::{DRAFT, StoreError};
 use automate_store::follow::FollowedStep;
 
 use super::super::graph::{GraphState, Line, Picture};
@@ -20,11 +21,20 @@ struct GraphTab {
     svg: Option<String>,
     lines: Vec<Line>,
     collapsed: bool,
+    /// It was a draft, of which more have been tested since than are kept.
+    gone: bool,
 }
 
 /// The tab, as one element that the stream replaces.
 pub(super) async fn tab(cx: &Cx, loaded: &Loaded) -> Result<String, AdminError> {
-    let version = cx.state().engine().ports().store.version(VersionId(loaded.execution.version_id)).await?;
+    let id = VersionId(loaded.execution.version_id);
+    let version = match cx.state().engine().ports().store.version(id).await {
+        Err(StoreError::NotFound(_)) if loaded.execution.version == DRAFT => {
+            let tab = GraphTab { svg: None, lines: Vec::new(), collapsed: false, gone: true };
+            return Ok(tab.render()?);
+        }
+        found => found?,
+    };
     if version.tenant_id != cx.tenant()? {
         return Err(AdminError::NotFound);
     }
@@ -35,8 +45,9 @@ pub(super) async fn tab(cx: &Cx, loaded: &Loaded) -> Result<String, AdminError> 
             svg: Some(picture.render(&states)),
             lines: picture.lines(&states),
             collapsed: picture.is_collapsed(),
+            gone: false,
         },
-        None => GraphTab { svg: None, lines: Vec::new(), collapsed: false },
+        None => GraphTab { svg: None, lines: Vec::new(), collapsed: false, gone: false },
     };
     Ok(tab.render()?)
 }

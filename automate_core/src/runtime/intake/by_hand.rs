@@ -8,10 +8,10 @@ use super::super::Engine;
 use super::super::about::About;
 use super::super::definitions::Definition;
 use super::{InputProblem, IntakeError, Slot, Start, StartRequest};
-use crate::engine::{Effects, Reach};
-use crate::ids::{EventId, ExecutionId, OutboxId, TenantId, VersionId, WorkflowId};
+use crate::engine::Effects;
+use crate::ids::{ExecutionId, OutboxId, TenantId, VersionId, WorkflowId};
 use crate::outbox::DEFAULT_PRIORITY;
-use crate::store::{Accept, EventRecord, NewExecution, StoreError};
+use crate::store::{Accept, EventRecord, NewExecution, StoreError, WorkflowRecord};
 
 /// An execution that somebody starts.
 pub(in crate::runtime) struct ByHand<'a> {
@@ -56,44 +56,8 @@ impl Engine {
         self.start_by_hand(by_hand).await
     }
 
-    /// Starts a workflow to see what it would do: what its actions do to the world is left out as `effects`
-    /// says, and answered for. Where it is about an event, that is the event of the test, and there is no input.
-    ///
-    /// # Errors
-    /// Those of [`Engine::start`]; `NOT_FOUND` where there is no such event.
-    pub async fn start_test(
-        &self,
-        request: StartRequest,
-        effects: &Effects,
-        event: Option<EventId>,
-    ) -> Result<ExecutionId, IntakeError> {
-        let mut trigger = json!({ "kind": "test", "source": request.source });
-        // Without: a caller who forgets what it asks for must not reach the world.
-        let off = Effects { reach: Reach::Nothing, ..Effects::default() };
-        let effects = if effects.is_test() { effects } else { &off };
-        effects.put_into(&mut trigger);
-        let (definition, mut new) = self.execution_of(&request, &trigger).await?;
-        let event = match event {
-            None => None,
-            Some(id) => Some(self.ports().store.event(request.tenant_id, id).await.map_err(named)?),
-        };
-        if event.is_none() {
-            definition.check_input(request.input.as_ref())?;
-        }
-        new.event_id = event.as_ref().map(|event| event.id);
-        let by_hand = ByHand {
-            tenant_id: request.tenant_id,
-            definition,
-            new,
-            input: request.input.filter(|_| event.is_none()),
-            event: event.as_ref(),
-            run_here: request.run_here,
-        };
-        self.start_by_hand(by_hand).await
-    }
-
     /// The version that a start asks for, and a new execution of it.
-    async fn execution_of(
+    pub(super) async fn execution_of(
         &self,
         request: &StartRequest,
         trigger: &Value,
@@ -119,6 +83,17 @@ impl Engine {
                 (found.id, number)
             }
         };
+        self.execution_at(request, workflow, (version_id, version), trigger).await
+    }
+
+    /// A new execution of a version, or of a draft that is kept.
+    pub(super) async fn execution_at(
+        &self,
+        request: &StartRequest,
+        workflow: WorkflowRecord,
+        (version_id, version): (VersionId, i32),
+        trigger: &Value,
+    ) -> Result<(Arc<Definition>, NewExecution), IntakeError> {
         let definition = self.definition(version_id).await?;
         let mut new = self.new_execution(version, request.correlation_id.clone(), trigger);
         new.workflow_id = workflow.id;
@@ -140,7 +115,7 @@ impl Engine {
             version: new.version,
             correlation_id: new.correlation_id.clone(),
             depth: event.map_or(0, |event| event.depth),
-            effects: Arc::new(Effects::of_trigger(&new.trigger)),
+            effects: Arc::new(Effects::of_execution(&new.trigger, new.version)),
         };
         let context = match event {
             Some(event) => self.stored_event_context(event)?,
@@ -199,7 +174,8 @@ impl Definition {
     }
 }
 
-fn named(error: StoreError) -> IntakeError {
+/// What was asked for by its name.
+pub(super) fn named(error: StoreError) -> IntakeError {
     match error {
         StoreError::NotFound(what) => IntakeError::NotFound(what),
         error => IntakeError::Store(error),

@@ -12,7 +12,7 @@ use super::super::intake::ByHand;
 use super::{IntakeError, OperateError};
 use crate::engine::{Effects, RepeatedEffect, Rerun, RerunStep, RerunWarning, rerun};
 use crate::ids::{ExecutionId, TenantId, VersionId};
-use crate::store::{EventRecord, ExecutionRecord, StepRecord, StoreError};
+use crate::store::{DRAFT, EventRecord, ExecutionRecord, StepRecord, StoreError, version_name};
 
 /// The version that a re-run runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -159,6 +159,10 @@ impl Engine {
         storing: Storing,
     ) -> Result<ExecutionId, OperateError> {
         let repeated = self.repeated(tenant, id, request).await?;
+        if repeated.version == DRAFT {
+            // Before the execution is stored, so that the draft cannot go in between.
+            self.ports().store.use_draft(tenant, repeated.version_id).await?;
+        }
         let old = &repeated.old;
         let mut trigger = json!({ "kind": "replay", "of": id });
         if let Some(from) = &request.from {
@@ -168,7 +172,7 @@ impl Engine {
             trigger["edited_input"] = json!(true);
         }
         // What was a test is one again: nobody said that it may reach the world now.
-        Effects::of_trigger(&old.trigger).put_into(&mut trigger);
+        Effects::of_execution(&old.trigger, old.version).put_into(&mut trigger);
         let mut new = self.new_execution(repeated.version, old.correlation_id.clone(), &trigger);
         new.workflow_id = old.workflow_id;
         new.workflow.clone_from(&old.workflow);
@@ -228,7 +232,8 @@ impl Engine {
             rerun.warnings.push(warning("KEPT_WITH_OTHER_INPUT", "steps that are kept had the old input"));
         }
         if version_id != old.version_id {
-            let message = format!("version {version} runs, where version {} ran before", old.version);
+            let (now, before) = (version_name(version), version_name(old.version));
+            let message = format!("{now} runs, where {before} ran before");
             rerun.warnings.push(warning("OTHER_VERSION", &message));
         }
         Ok(Repeated { old, records, definition, version_id, version, input, event, rerun })
