@@ -11,7 +11,8 @@
 # TEST_DATABASE_URL       a PostgreSQL to run on; the suites make databases of their own in it (default: SQLite)
 # AUTOMATE_BROWSER        the Chromium to use (default: the one in PATH)
 # AUTOMATE_BROWSER_DIR    where the packages go (default: ~/.cache/automate-browser-tests/HASH, or under XDG_CACHE_HOME)
-# AUTOMATE_BROWSER_SHOTS  where screenshots go (default: a folder in the cache)
+# AUTOMATE_BROWSER_SHOTS  where screenshots go (default: a folder in the cache); where it is set, also one of every page
+#                         of the crawl in both themes and both sizes
 set -eu
 
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
@@ -59,7 +60,6 @@ if [ ! -f "$base/complete" ]; then
     fi
     exec 9>&- || true
 fi
-"$root/scripts/vendored.sh"
 
 [ "${1:-}" != install ] || exit 0
 suites=${*:-gallery crawl journey security conflict}
@@ -76,10 +76,25 @@ fi
 
 # Node finds packages beside the files or above them, and nothing is to lie in the repository.
 export AUTOMATE_BIN="$bin" AUTOMATE_BROWSER="$browser" AUTOMATE_BROWSER_MODULES="$base/node_modules"
+[ -z "${AUTOMATE_BROWSER_SHOTS:-}" ] || export AUTOMATE_BROWSER_EVERY=1
 export AUTOMATE_BROWSER_SHOTS="${AUTOMATE_BROWSER_SHOTS:-${base%/*}/screenshots}"
+AUTOMATE_BROWSER_COUNTS=$(mktemp)
+export AUTOMATE_BROWSER_COUNTS
+trap 'rm -f "$AUTOMATE_BROWSER_COUNTS"' EXIT
+began=$(date +%s)
 status=0
 for suite in $suites; do
     [ -f "$source/$suite.mjs" ] || fail "there is no suite $suite"
+    # A suite that does not come to its end has no counts: that is a failure more.
+    echo "$suite 0 1 0" >>"$AUTOMATE_BROWSER_COUNTS"
     node "$source/$suite.mjs" $more || status=1
 done
+on=SQLite
+[ -z "${TEST_DATABASE_URL:-}" ] || on=PostgreSQL
+awk -v on="$on" -v took="$(($(date +%s) - began))" '
+    { passed[$1] = $2; failed[$1] = $3; skipped[$1] = $4 }
+    END {
+        for (suite in passed) { p += passed[suite]; f += failed[suite]; s += skipped[suite]; n++ }
+        printf "browser tests run on %s: %d suites, %d passed, %d failed, %d skipped, in %d s\n", on, n, p, f, s, took
+    }' "$AUTOMATE_BROWSER_COUNTS"
 exit $status

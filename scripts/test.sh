@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The project's whole test run, the same for people and for CI: installs what is missing and runs
-# every test, on SQLite, on a private PostgreSQL and against an OpenBao.
+# every test, on SQLite, on a private PostgreSQL and against an OpenBao, and the admin in a browser.
 #
 #   scripts/test.sh            everything
 #   scripts/test.sh FILTER…    only tests whose names match, as `cargo test` takes them
@@ -36,5 +36,17 @@ fi
 if [ $# = 0 ]; then
     step "the REST API and its document"
     AUTOMATE_BIN=${CARGO_TARGET_DIR:-target}/debug/automate scripts/api-conformance.sh
+
+    step "the admin in a browser"
+    AUTOMATE_BIN=${CARGO_TARGET_DIR:-target}/debug/automate scripts/browser.sh
+    # The path of a newcomer on the other database as well. The cluster is not to stop under it.
+    users=$(scripts/postgres.sh folder)/users
+    mkdir -p "${users%/*}"
+    (
+        flock --shared 8
+        TEST_DATABASE_URL=$(AUTOMATE_PG_UNUSED=120 scripts/postgres.sh start 8>&-)
+        export TEST_DATABASE_URL
+        AUTOMATE_BIN=${CARGO_TARGET_DIR:-target}/debug/automate scripts/browser.sh journey 8>&-
+    ) 8>>"$users"
 fi
 step "done"

@@ -130,11 +130,26 @@ impl ListColumn {
 #[must_use]
 pub fn label_of(name: &str) -> String {
     let plain = name.strip_suffix("_at").unwrap_or(name).replace(['_', '-'], " ");
-    let plain = match plain.as_str() {
-        "id" => return "ID".to_owned(),
-        _ => plain.replace(" id", " ID").replace("totp", "TOTP"),
-    };
-    capital(&plain)
+    let plain: Vec<&str> = plain.split(' ').map(spelled).collect();
+    capital(&plain.join(" "))
+}
+
+/// A word that is not written as it is stored.
+fn spelled(word: &str) -> &str {
+    const SPELLED: &[(&str, &str)] = &[
+        ("id", "ID"),
+        ("totp", "TOTP"),
+        ("http", "HTTP"),
+        ("llm", "LLM"),
+        ("url", "URL"),
+        ("api", "API"),
+        ("ip", "IP"),
+        ("json", "JSON"),
+        ("sha256", "SHA-256"),
+        ("addr", "address"),
+        ("seq", "place"),
+    ];
+    SPELLED.iter().find(|(stored, _)| *stored == word).map_or(word, |(_, read)| read)
 }
 
 /// A text that begins with a capital letter.
@@ -170,6 +185,8 @@ mod tests {
         assert_eq!(label_of("last_login_at"), "Last login");
         assert_eq!(label_of("id"), "ID");
         assert_eq!(label_of("user_id"), "User ID");
+        assert_eq!(label_of("http_status"), "HTTP status");
+        assert_eq!(label_of("remote_addr"), "Remote address");
         assert_eq!(label_of(""), "");
     }
 }

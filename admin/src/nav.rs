@@ -42,6 +42,12 @@ pub(crate) fn groups(cx: &Cx) -> Vec<NavGroup> {
         NavGroup { title: "Settings", items: [models(cx, "Settings"), places(cx, SETTINGS)].concat() },
     ];
     groups.retain(|group| !group.items.is_empty());
+    // The pages of a model may lie under those of the operations: of two places, the nearer is where one is.
+    let nearest = groups.iter().flat_map(|group| &group.items).filter(|item| item.current).map(|item| item.url.len());
+    let nearest = nearest.max();
+    for item in groups.iter_mut().flat_map(|group| &mut group.items) {
+        item.current &= Some(item.url.len()) == nearest;
+    }
     groups
 }
 

@@ -21,7 +21,7 @@ const kind = (path) => {
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'ID')
     .replace(/\/\d+(?=\/)/g, '/N')
     .replace(/\/[0-9a-f]{16,}(?=\/)/g, '/HASH')
-    .replace(/\/=[^/]+\//, '/=NAME/')
+    .replace(/(\/admin\/workflows\/)(?!new\/|workflow\/|version\/|trigger\/)[^/]+\//, '$1NAME/')
     .replace(/(\/admin\/(?:secrets\/key|connectors|queues|workers)\/)[^/]+\//, '$1NAME/')
     .replace(/(\/admin\/[a-z_]+\/[a-z_]+\/)(?!add\/|export\/|import\/|autocomplete\/|trash\/|history\/|action\/)[^/]+\/(change|delete|history|restore)\//, '$1PK/$2/');
   return `${pathname}?${[...new Set(url.searchParams.keys())].sort().join('&')}`;
@@ -29,35 +29,32 @@ const kind = (path) => {
 
 /** For axe: one page of each place, and one with a question. */
 const pages = new Map();
+const sources = new Map();
+/** Two browsers' tabs at a time: while one waits for the server, the other lays out. */
+const TABS = 2;
 /** Breadth first; of each kind of page the first two, of each place eight at most. */
 async function crawl(person) {
   const waiting = ['/admin/', '/admin/help/', '/admin/palette/?q=o', '/admin/executions/?q=state:failed', '/admin/executions/?q=nothing-matches-this', '/admin/no/such/page/'];
   const seen = new Set(waiting);
   const kinds = new Map();
   const problems = [];
-  while (waiting.length) {
-    const path = waiting.shift();
-    // Filters, sorting and pages of lists combine without end.
-    const [place] = kind(path).split('?');
-    const counts = [[kind(path), 2], [`place ${place}`, 8]].map(([key, most]) => [key, kinds.get(key) ?? 0, most]);
-    if (counts.some(([, count, most]) => count >= most)) continue;
-    for (const [key, count] of counts) kinds.set(key, count + 1);
+  const visitOne = async (page, path) => {
     let answer;
     try {
-      answer = await person.page.goto(path, { waitUntil: 'load' });
+      answer = await page.goto(path, { waitUntil: 'load' });
     } catch (error) {
       // A download is no page.
       if (!/Download is starting|ERR_ABORTED/.test(String(error))) problems.push(`${path}: ${error.message.split('\n')[0]}`);
-      continue;
+      return;
     }
-    if (!answer || !(answer.headers()['content-type'] ?? '').startsWith('text/html')) continue;
+    if (!answer || !(answer.headers()['content-type'] ?? '').startsWith('text/html')) return;
     const text = await answer.text();
     if (answer.status() >= 400 && path !== '/admin/no/such/page/') problems.push(`${answer.status()} at ${path}, linked from ${sources.get(path)}`);
     for (const problem of forbiddenMarkup(text)) problems.push(`${path}: ${problem}`);
     if (text.length > 250_000) problems.push(`${path}: ${text.length} bytes of HTML`);
     const short = kind(path).replace(/\?.+/, '?…');
-    if (!pages.has(short)) pages.set(short, { path, title: await person.page.title() });
-    problems.push(...(await person.page.evaluate(() => {
+    if (!pages.has(short)) pages.set(short, { path, title: await page.title() });
+    problems.push(...(await page.evaluate(() => {
       const found = [];
       if (!document.title) found.push('no title');
       if (document.querySelectorAll('h1').length !== 1) found.push(`${document.querySelectorAll('h1').length} h1`);
@@ -68,9 +65,15 @@ async function crawl(person) {
       for (const form of document.querySelectorAll('form[method=post i]')) {
         if (form.method === 'post' && !form.querySelector('[name=csrf]')) found.push(`a form without a token: ${form.action}`);
       }
+      // A tag that nobody knows is a typing error: `<textareaid=` is no field.
+      for (const node of document.querySelectorAll('*')) if (node instanceof HTMLUnknownElement) found.push(`the element <${node.localName}>`);
+      for (const label of document.querySelectorAll('label')) if (!label.control) found.push(`the label "${label.textContent.trim()}" has no field`);
+      // "1 steps" and the like, in what people read.
+      const plural = /(?:^|[^\d.,:/-])1 (executions|steps|attempts|rows|events|requests|versions|workflows|errors|runs|tokens|users|groups|entries|times|days|hours|minutes|seconds|connections|secrets|workers|queues|others)\b/.exec(document.querySelector('main')?.innerText ?? '');
+      if (plural) found.push(`says "${plural[0].trim()}"`);
       return [...new Set(found)];
     })).map((problem) => `${path}: ${problem}`));
-    const links = await person.page.$$eval('a[href]', (nodes) => nodes.map((node) => (typeof node.href === 'string' ? node.href : new URL(node.href.baseVal, document.baseURI).href)));
+    const links = await page.$$eval('a[href]', (nodes) => nodes.map((node) => (typeof node.href === 'string' ? node.href : new URL(node.href.baseVal, document.baseURI).href)));
     for (const href of links) {
       const url = new URL(href);
       url.hash = '';
@@ -80,10 +83,39 @@ async function crawl(person) {
       sources.set(next, path);
       waiting.push(next);
     }
-  }
+  };
+  let busy = 0;
+  await tabs(person, async (page) => {
+    for (;;) {
+      const path = waiting.shift();
+      if (!path) {
+        // The other one may still find links.
+        if (!busy) return;
+        await new Promise((done) => { setTimeout(done, 20); });
+        continue;
+      }
+      // Filters, sorting and pages of lists combine without end.
+      const [place] = kind(path).split('?');
+      const counts = [[kind(path), 2], [`place ${place}`, 8]].map(([key, most]) => [key, kinds.get(key) ?? 0, most]);
+      if (counts.some(([, count, most]) => count >= most)) continue;
+      for (const [key, count] of counts) kinds.set(key, count + 1);
+      busy += 1;
+      try {
+        await visitOne(page, path);
+      } finally {
+        busy -= 1;
+      }
+    }
+  });
   return problems;
 }
-const sources = new Map();
+
+/** The same deed in every tab of a person. */
+async function tabs(person, deed) {
+  const more = await Promise.all(Array.from({ length: TABS - 1 }, () => person.context.newPage()));
+  await Promise.all([person.page, ...more].map(deed));
+  await Promise.all(more.map((page) => page.close()));
+}
 
 /** The same problem of many pages once. */
 function grouped(problems) {
@@ -119,31 +151,48 @@ await suite.test('a page that was refused or is not there keeps the shell and sa
   none(await axe(person.page));
 });
 await suite.test('whoever has not logged in is led to the log-in from every page', async () => {
-  const stranger = await visit.person({ email: null });
   const problems = [];
   for (const { path } of pages.values()) {
     if (/\/admin\/(login|setup|static)/.test(path)) continue;
-    const answer = await stranger.page.goto(path).catch(() => null);
-    if (answer && !stranger.page.url().includes('/admin/login/') && answer.status() < 400) problems.push(`${path} was shown to a stranger`);
+    const answer = await fetch(new URL(path, server.origin), { redirect: 'manual', headers: { accept: 'text/html' } });
+    await answer.arrayBuffer();
+    const to = new URL(answer.headers.get('location') ?? '/', server.origin);
+    if (answer.status < 400 && !(answer.status >= 300 && to.pathname === '/admin/login/')) problems.push(`${path} was shown to a stranger`);
   }
-  await stranger.context.close();
   return problems;
 });
-for (const theme of THEMES) {
-  for (const [size, viewport] of Object.entries(SIZES)) {
-    await suite.test(`axe finds nothing on ${pages.size} pages, ${theme}, ${viewport.width} px`, async () => {
-      const viewer = await visit.person({ viewport, colorScheme: theme });
-      const problems = [];
-      for (const [name, { path }] of [...pages, ['login', { path: '/admin/login/' }], ['setup', { path: '/admin/setup/?token=wrong' }]]) {
-        if (name === 'login') await viewer.context.clearCookies();
-        await viewer.page.goto(path).catch(() => null);
-        await viewer.page.screenshot({ path: join(folder(join(shots, 'pages')), `${name.replace(/[^A-Za-z]+/g, '-').slice(0, 80)}.${theme}.${size}.png`), fullPage: true });
-        for (const problem of [...await axe(viewer.page), ...await layoutProblems(viewer.page)]) problems.push(`${path}: ${problem}`);
-      }
-      await viewer.context.close();
-      return grouped([...problems, ...viewer.watch.take()]);
-    });
+
+/** Each page in both themes and both sizes, as it was opened: what axe finds and what does not fit, by theme and size. */
+const looks = new Map(THEMES.flatMap((theme) => Object.entries(SIZES).map(([size, viewport]) => [`${theme}, ${viewport.width} px`, { theme, size, viewport, seen: 0, problems: [] }])));
+const look = async (page, name, path) => {
+  await page.setViewportSize(SIZES.wide);
+  await page.goto(path).catch(() => null);
+  for (const each of looks.values()) {
+    await page.emulateMedia({ colorScheme: each.theme });
+    await page.setViewportSize(each.viewport);
+    if (process.env.AUTOMATE_BROWSER_EVERY) await page.screenshot({ path: join(folder(join(shots, 'pages')), `${name.replace(/[^A-Za-z]+/g, '-').slice(0, 80)}.${each.theme}.${each.size}.png`), fullPage: true });
+    for (const problem of [...await axe(page), ...await layoutProblems(page)]) each.problems.push(`${path}: ${problem}`);
+    each.seen += 1;
   }
+};
+await suite.test(`${pages.size} pages were looked at in ${looks.size} ways`, async () => {
+  const viewer = await visit.person();
+  const waiting = [...pages];
+  await tabs(viewer, async (page) => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) await look(page, next[0], next[1].path);
+  });
+  await viewer.context.clearCookies();
+  await look(viewer.page, 'login', '/admin/login/');
+  await look(viewer.page, 'setup', '/admin/setup/?token=wrong');
+  const problems = viewer.watch.take();
+  await viewer.context.close();
+  return grouped(problems);
+});
+for (const [name, { seen, problems }] of looks) {
+  await suite.test(`axe finds nothing on ${seen} pages, ${name}, and all of it fits`, () => {
+    assert(seen === pages.size + 2, `only ${seen} of ${pages.size + 2} pages were looked at`);
+    return grouped(problems);
+  });
 }
 await suite.test('the detector sees what it is there for', async () => {
   const page = person.page;

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::confirm::takes_only;
 use super::outbox::{ItemRow, counted, lasted, total};
+use super::words::are;
 use crate::error::AdminError;
 use crate::http::{Cx, Reply, Shell};
 use crate::state::AdminState;
@@ -33,9 +34,9 @@ async fn silence(cx: &Cx, sum: &QueueOf) -> Result<String, AdminError> {
         return Ok(String::new());
     }
     Ok(format!(
-        "No worker is at work, and {} items are ready, the oldest for {}. Start one: `automate worker`, or `automate \
+        "No worker is at work, and {} ready, the oldest for {}. Start one: `automate worker`, or `automate \
          serve`, which has one inside.",
-        counted(sum.ready),
+        are(counted(sum.ready), "item"),
         lasted(oldest, cx.now())
     ))
 }

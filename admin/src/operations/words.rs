@@ -41,6 +41,22 @@ pub(crate) fn grouped(n: u64) -> String {
     text
 }
 
+/// A number with its noun: `1 step`, `2 steps`, `3 entries`.
+pub(crate) fn many(n: impl std::fmt::Display, noun: &str) -> String {
+    let n = n.to_string();
+    match noun.strip_suffix('y') {
+        _ if n == "1" => format!("{n} {noun}"),
+        Some(stem) => format!("{n} {stem}ies"),
+        None => format!("{n} {noun}s"),
+    }
+}
+
+/// The same as the subject of a sentence: `1 step is`, `2 steps are`.
+pub(crate) fn are(n: impl std::fmt::Display, noun: &str) -> String {
+    let subject = many(n, noun);
+    if subject.starts_with("1 ") { format!("{subject} is") } else { format!("{subject} are") }
+}
+
 /// The first characters of a text.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most).chain(['…']).collect() }
@@ -87,6 +103,7 @@ mod tests {
         assert_eq!([of(-5), of(999), of(4_200)], ["0 ms", "999 ms", "4.2 s"]);
         assert_eq!([of(64_000), of(7_500_000), of(273_600_000)], ["1m 04s", "2h 05m", "3d 04h"]);
         assert_eq!([capped(10_001), capped(0)], ["10k+", "0"]);
+        assert_eq!([many(1, "step"), many(0, "step"), many("10k+", "entry")], ["1 step", "0 steps", "10k+ entries"]);
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(workflow("trigger"), "/admin/workflows/=trigger/");
     }

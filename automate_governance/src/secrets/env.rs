@@ -45,7 +45,10 @@ impl SecretsBackend for EnvBackend {
     }
 
     async fn health(&self) -> BackendHealth {
-        BackendHealth::Ok(format!("{} variables", self.values.len()))
+        BackendHealth::Ok(match self.values.len() {
+            1 => "1 variable".to_owned(),
+            n => format!("{n} variables"),
+        })
     }
 }
 

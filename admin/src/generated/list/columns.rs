@@ -7,7 +7,7 @@ use automate_store::resource::{Column, ColumnKind, Comparison, ListQuery, Model,
 use serde_json::{Map, Value};
 
 use super::params::{CURSOR, ORDER, Params, plain};
-use crate::column::{Cell, ListColumn, Shows, short};
+use crate::column::{Cell, ListColumn, Shows, short, words};
 use crate::erased::AnyAdmin;
 use crate::error::AdminError;
 use crate::http::{Cx, Fields};
@@ -189,13 +189,46 @@ fn by_kind(column: &Column, value: Option<&Value>, text_column: &str) -> Cell {
         (ColumnKind::Integer | ColumnKind::Double, number) => Cell::Number(number.to_string()),
         (ColumnKind::Uuid, Value::String(id)) => Cell::Code(id.clone()),
         (ColumnKind::Text, Value::String(word)) if !column.choices.is_empty() && column.name != text_column => {
-            Cell::State(word.to_lowercase())
+            let word = word.to_lowercase();
+            if is_state(column) { Cell::State(word) } else { Cell::Text(words(&word)) }
         }
         (ColumnKind::Text, Value::String(text)) if text.is_empty() => Cell::Empty,
+        (ColumnKind::Text, Value::String(text)) if is_code(text) && column.name != text_column => {
+            Cell::Code(text.clone())
+        }
         (ColumnKind::Text, Value::String(text)) => Cell::Text(shortened(text, CELL_CHARS)),
         (ColumnKind::Bytes, Value::String(text)) => Cell::Muted(format!("{} bytes", text.len() / 4 * 3)),
+        (_, Value::Array(items)) if items.is_empty() => Cell::Empty,
+        (_, Value::Array(items)) if items.iter().all(Value::is_string) => {
+            let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            Cell::Text(shortened(&texts.join(", "), CELL_CHARS))
+        }
         (_, other) => Cell::Code(shortened(&other.to_string(), CELL_CHARS)),
     }
+}
+
+/// Whether what a column may hold says how something is, and not what it is: a word of it has an icon.
+fn is_state(column: &Column) -> bool {
+    const OF_STATES: [&str; 12] = [
+        "active",
+        "pending",
+        "running",
+        "completed",
+        "failed",
+        "enabled",
+        "done",
+        "draft",
+        "open",
+        "ok",
+        "delivered",
+        "verified",
+    ];
+    column.choices.iter().any(|word| OF_STATES.contains(&word.to_lowercase().as_str()))
+}
+
+/// An id or a hash: one long word that nobody reads, and that would make its column as wide.
+fn is_code(text: &str) -> bool {
+    text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// The rows of a page that somebody may see, with their versions.

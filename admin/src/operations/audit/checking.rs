@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::AdminError;
 use crate::http::{Cx, Flash, Reply};
+use crate::operations::words::many;
 
 /// The object that entries about checks are about.
 const CHAIN: &str = "chain";
@@ -112,8 +113,8 @@ pub(in crate::operations) async fn verify(cx: Cx) -> Reply {
     };
     let report = done.map_err(|error| AdminError::Internal(format!("the check of the audit log: {error}")))??;
     let flash = match report.findings.len() {
-        0 => Flash::success(format!("The log is whole: {} entries were read.", report.entries)),
-        count => Flash::error(format!("The log is not what was written: {count} faults, named below.")),
+        0 => Flash::success(format!("The log is whole: {} read.", many(report.entries, "entry"))),
+        count => Flash::error(format!("The log is not what was written: {}, named below.", many(count, "fault"))),
     };
     cx.done("/admin/audit/", flash)
 }

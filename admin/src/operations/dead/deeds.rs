@@ -17,6 +17,7 @@ use crate::error::AdminError;
 use crate::http::{Cx, Fields, Flash, Reply};
 use crate::operations::confirm::{Asked, Confirm};
 use crate::operations::outbox::counted;
+use crate::operations::words::{are, many};
 
 /// Pages of dead letters that one press works through, of `limits::OUTBOX_BATCH` each.
 const PAGES: usize = 20;
@@ -143,14 +144,18 @@ pub(in crate::operations) async fn requeue(cx: Cx, Path(id): Path<String>, field
         letters().filter(|letter| letter.kind != EXECUTION_KIND).map(|letter| letter.id).collect();
     let others = put_back(&cx, &others, &group.fingerprint.id).await?;
     if executions.is_empty() {
-        return cx.done("/admin/dead/", Flash::success(format!("{others} dead letters are back in the queue.")));
+        return cx.done("/admin/dead/", Flash::success(format!("{} back in the queue.", are(others, "dead letter"))));
     }
     let count = executions.len();
     let selection = Selection { ids: executions, dead_letters: true, ..Selection::default() };
     let page = start_bulk(&cx, selection, rate).await?;
     cx.done(
         &page,
-        Flash::success(format!("{count} executions go back at {rate} a second; {others} other items are back.")),
+        Flash::success(format!(
+            "Going back, {rate} a second: {}. Back already: {}.",
+            many(count, "execution"),
+            many(others, "other item")
+        )),
     )
 }
 
@@ -173,11 +178,11 @@ async fn requeue_all_page(cx: &Cx, rate: &str) -> Result<Confirm, AdminError> {
     let rate = if rate.is_empty() { limits::BULK_RATE.to_string() } else { rate.to_owned() };
     Ok(page
         .says(format!(
-            "{} executions go on where they stood, as one bulk operation over those that are dead letters now, {} at most.",
-            counted(executions),
+            "To go on where they stood: {}, as one bulk operation over those that are dead letters now, {} at most.",
+            many(counted(executions), "execution"),
             limits::BULK_EXECUTIONS
         ))
-        .says(format!("{} other items go back into the queue at once.", counted(others)))
+        .says(format!("Back into the queue at once: {}.", many(counted(others), "other item")))
         .asks(Asked { required: true, ..rate_field(&rate) }))
 }
 
@@ -209,7 +214,7 @@ pub(in crate::operations) async fn requeue_all(cx: Cx, fields: Fields) -> Reply 
         }
     }
     if executions == 0 {
-        return cx.done("/admin/dead/", Flash::success(format!("{others} dead letters are back in the queue.")));
+        return cx.done("/admin/dead/", Flash::success(format!("{} back in the queue.", are(others, "dead letter"))));
     }
     let selection = Selection { dead_letters: true, ..Selection::default() };
     let page = start_bulk(&cx, selection, rate).await?;

@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::once::{key_of, once, refused, token};
-use super::super::words;
+use super::super::words::{self, many};
 use super::found;
 use crate::error::AdminError;
 use crate::http::{Cx, Fields, Flash, Reply, Shell};
@@ -64,8 +64,8 @@ pub(super) async fn ask_cancel(cx: Cx, Path(id): Path<String>) -> Reply {
     let says = |steps: &[(String, StepStatus)]| {
         vec![
             "No new step starts.".to_owned(),
-            format!("{} steps that run are told to stop.", count(steps, &[StepStatus::Running])),
-            format!("What {} steps have done stays done.", count(steps, &[StepStatus::Completed])),
+            format!("Told to stop: {} under way.", many(count(steps, &[StepStatus::Running]), "step")),
+            format!("Done, and stays done: {}.", many(count(steps, &[StepStatus::Completed]), "step")),
         ]
     };
     confirm(&cx, &id, "Cancel the execution", says, |_| token()).await
@@ -92,8 +92,8 @@ pub(super) async fn ask_retry(cx: Cx, Path(id): Path<String>) -> Reply {
     let says = |steps: &[(String, StepStatus)]| {
         let again = count(steps, &[StepStatus::Failed, StepStatus::Cancelled]);
         vec![
-            format!("{again} steps that failed or were cancelled run again, with new idempotency keys."),
-            format!("{} steps that ended well stay as they are.", count(steps, &[StepStatus::Completed])),
+            format!("To run again, with new idempotency keys: {}, failed or cancelled.", many(again, "step")),
+            format!("Ended well, and stays as it is: {}.", many(count(steps, &[StepStatus::Completed]), "step")),
         ]
     };
     let exact = id.clone();

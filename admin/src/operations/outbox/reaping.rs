@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::error::AdminError;
 use crate::http::{Cx, Flash, Reply};
 use crate::operations::confirm::Confirm;
+use crate::operations::words::many;
 
 /// How long past its end a lease must be.
 const PAST: Duration = Duration::from_secs(1);
@@ -41,10 +42,10 @@ pub(in crate::operations) async fn ask(cx: Cx) -> Reply {
         return page.blocked("No lease has run out: there is nothing to reap.").show(&cx);
     }
     page.says(format!(
-        "{} items go back into the queue; their workers can change nothing of them any more.",
-        report.requeued.len()
+        "Back into the queue: {}. The workers that had them can change nothing of them any more.",
+        many(report.requeued.len(), "item")
     ))
-    .says(format!("{} items that lost their leases again and again become dead letters.", report.quarantined.len()))
+    .says(format!("Dead letters, after leases lost again and again: {}.", many(report.quarantined.len(), "item")))
     .says("Workers do this by themselves; by hand it is only sooner.")
     .show(&cx)
 }
@@ -57,9 +58,9 @@ pub(in crate::operations) async fn reap(cx: Cx) -> Reply {
     let report: Result<ReapReport, StoreError> = cx.state().audit().around(entry, store.reap_stale(&request)).await;
     let report = report?;
     let said = format!(
-        "{} items are back in the queue; {} became dead letters.",
-        report.requeued.len(),
-        report.quarantined.len()
+        "Back in the queue: {}. Dead letters now: {}.",
+        many(report.requeued.len(), "item"),
+        many(report.quarantined.len(), "item")
     );
     cx.done("/admin/outbox/", Flash::success(said))
 }

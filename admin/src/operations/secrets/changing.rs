@@ -14,6 +14,7 @@ use crate::http::{Cx, Fields, Flash, Reply, Shell};
 use crate::operations::confirm::{Confirm, takes_only};
 use crate::operations::connections::secret_error;
 use crate::operations::referring;
+use crate::operations::words::many;
 
 /// The form. What was typed as a value is never in it.
 #[derive(Template)]
@@ -161,8 +162,8 @@ pub(in crate::operations) async fn ask_delete(cx: Cx, Path(key): Path<String>) -
     let used = referring::to_secret(&cx, &key).await?;
     let shell = cx.shell("Delete a secret").crumb("Secrets", "/admin/secrets/").crumb(&key, url_of(&key));
     let page = Confirm::new(shell, "Delete", url_of(&key)).danger().says(format!(
-        "The secret {key} is deleted with its {} versions. They cannot be brought back.",
-        versions.len()
+        "The secret {key} is deleted, {} of it. Nothing brings it back.",
+        many(versions.len(), "version")
     ));
     let page = match used.is_empty() {
         true if used.cut => page.says("Nothing of what was looked through names it."),

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::error::AdminError;
 use crate::http::{Cx, Fields, Flash, Reply};
 use crate::operations::confirm::{Asked, Confirm};
+use crate::operations::words::many;
 
 async fn found(cx: &Cx, id: &str) -> Result<NewWebhookRequest, AdminError> {
     cx.require("webhook.redeliver")?;
@@ -43,9 +44,9 @@ async fn page(cx: &Cx, id: &str, request: &NewWebhookRequest) -> Result<Confirm,
     let workflows = redelivery.workflows();
     let page = page
         .says(format!(
-            "The stored body goes to the {} workflows that listen at /{} now: {}. Their filters decide as always.",
-            workflows.len(),
+            "The stored body goes to what listens at /{} now, {}: {}. Filters decide as always.",
             request.path,
+            many(workflows.len(), "workflow"),
             workflows.join(", ")
         ))
         .says("It is a new delivery with an id of its own: what the first one started is started once more.")
@@ -92,7 +93,7 @@ pub(in crate::operations) async fn redeliver(cx: Cx, Path(id): Path<String>, fie
     let started = received.execution_ids.len();
     let page =
         received.event_id.map_or_else(|| format!("/admin/webhooks/{id}/"), |id| format!("/admin/webhooks/{id}/"));
-    cx.done(&page, Flash::success(format!("Delivered again; {started} executions were started.")))
+    cx.done(&page, Flash::success(format!("Delivered again; it started {}.", many(started, "execution"))))
 }
 
 fn refused(error: IntakeError) -> AdminError {

@@ -54,7 +54,10 @@ impl KeyCheck {
 impl From<KeyCheck> for BackendHealth {
     fn from(check: KeyCheck) -> Self {
         if check.is_ok() {
-            return Self::Ok(format!("{} stored versions, all can be decrypted", check.readable));
+            return Self::Ok(match check.readable {
+                1 => "1 stored version, which can be decrypted".to_owned(),
+                n => format!("{n} stored versions, all can be decrypted"),
+            });
         }
         let missing: Vec<String> = check.missing_keys.into_iter().collect();
         Self::Fail(
