@@ -1,5 +1,6 @@
 //! The admin, page by page, on a real server.
 
+mod budget;
 mod doors;
 mod executions;
 mod forged;

@@ -182,7 +182,7 @@ pub struct TestDatabase {
     pub db: Database,
     /// Its URL, for more connections and other processes.
     pub url: String,
-    _place: Place,
+    place: Place,
 }
 
 #[derive(Debug)]
@@ -201,7 +201,7 @@ impl TestDatabase {
         let url = format!("sqlite://{}/automate.db", folder.path().display());
         let db = must(Database::connect(&url, &ConnectOptions::default()).await);
         must(db.migrate_up(None).await);
-        Self { db, url, _place: Place::Folder { _folder: folder } }
+        Self { db, url, place: Place::Folder { _folder: folder } }
     }
 
     /// A PostgreSQL database; `None` where there is no server and [`SKIP_VARIABLE`] is set.
@@ -228,7 +228,24 @@ impl TestDatabase {
         let name = must(server.create_database().await);
         let url = server.url(&name);
         let db = must(Database::connect(&url, &ConnectOptions::default()).await);
-        Self { db, url, _place: Place::Server { admin_url: server.url.clone(), name } }
+        Self { db, url, place: Place::Server { admin_url: server.url.clone(), name } }
+    }
+
+    /// Has PostgreSQL log the statements of this database, from the next connections on; answers with
+    /// the file. `None` on SQLite, and where the server is not ours.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn log_statements(&self) -> Option<PathBuf> {
+        let Place::Server { admin_url, name } = &self.place else { return None };
+        if std::env::var(URL_VARIABLE).is_ok() {
+            println!("SKIPPED: the log of a server that {URL_VARIABLE} names is not known");
+            return None;
+        }
+        let mut admin = must(PgConnection::connect(admin_url).await);
+        let sql = AssertSqlSafe(format!("ALTER DATABASE {name} SET log_statement = 'all'"));
+        must(sqlx::raw_sql(sql).execute(&mut admin).await);
+        Some(must(shared_folder()).join("log"))
     }
 
     /// The same database, opened once more, as another process would.

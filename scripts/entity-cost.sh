@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# What one more entity with its admin adds to an incremental build: examples/books is built with and
+# without more of them, each time after its main.rs was touched. Puts the example back as it was.
+#
+#   scripts/entity-cost.sh [COPIES]     how many more (default: 10)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+copies=${1:-10}
+source=examples/books/src
+kept=$(mktemp)
+cp "$source/main.rs" "$kept"
+restore() {
+    cp "$kept" "$source/main.rs"
+    rm -f "$kept" "$source/more.rs"
+}
+trap restore EXIT
+
+# The best of three, in milliseconds of the clock.
+measure() {
+    cargo build --quiet --locked -p automate_books_example
+    local best=
+    for _ in 1 2 3; do
+        touch "$source/main.rs"
+        local begun=$(date +%s%N)
+        cargo build --quiet --locked -p automate_books_example
+        local took=$((($(date +%s%N) - begun) / 1000000))
+        [ -z "$best" ] || [ "$took" -lt "$best" ] && best=$took
+    done
+    echo "$best"
+}
+
+without=$(measure)
+{
+    echo "#![expect(unreachable_pub, dead_code, clippy::wildcard_imports, reason = \"made to be measured\")]"
+    for n in $(seq "$copies"); do
+        cat <<RUST
+mod entity_$n {
+    use std::sync::LazyLock;
+
+    use automate::admin::layers::{BulkActions, Export, ExportMixin, BulkActionsMixin};
+    use automate::admin::{AdminSpec, ListFilter};
+    use automate::prelude::*;
+
+    pub mod row {
+        use sea_orm::entity::prelude::*;
+
+        #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+        #[sea_orm(table_name = "things_$n")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub id: Uuid,
+            pub tenant_id: Uuid,
+            pub title: String,
+            pub author: String,
+            pub pages: i32,
+            pub row_version: i32,
+            pub created_at: DateTimeUtc,
+            pub updated_at: DateTimeUtc,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+        impl ActiveModelBehavior for ActiveModel {}
+    }
+
+    static THINGS: LazyLock<Model> = LazyLock::new(|| {
+        use row::Column::*;
+        let model = Model::of::<row::Entity>("things-$n", "thing_$n").writable([Title, Author, Pages]);
+        model.search([Title, Author]).filters([Author, Pages]).orderings([Title, Pages]).hidden([TenantId]).build()
+    });
+
+    #[derive(Default)]
+    struct ThingAdmin;
+    impl BaseModelAdmin for ThingAdmin {
+        type Entity = row::Entity;
+        type Layers = (Export, BulkActions);
+        fn model(&self) -> &'static Model {
+            &THINGS
+        }
+        fn configure(&self, spec: &mut AdminSpec<row::Entity>) {
+            use row::Column::*;
+            spec.list_display([Title, Author, Pages, CreatedAt])
+                .list_editable([Pages])
+                .list_filter([ListFilter::of(Author), ListFilter::range(Pages)]);
+        }
+    }
+    impl ExportMixin for ThingAdmin {}
+    impl BulkActionsMixin for ThingAdmin {}
+    automate::admin::register_admin!(ThingAdmin);
+}
+RUST
+    done
+} >"$source/more.rs"
+sed -i 's/^mod book;$/mod book;\nmod more;/' "$source/main.rs"
+with=$(measure)
+echo "incremental build: $without ms, with $copies entities more $with ms: $(((with - without) / copies)) ms an entity"
