@@ -239,7 +239,8 @@ mod tests {
             "<p style=x>",
             "<title></title><form action=https://evil.example>",
         ] {
-            assert_eq!(Markup::of(bad).dangers().len(), 1, "{bad}: {:?}", Markup::of(bad));
+            // For more than one reason, some of them.
+            assert!(!Markup::of(bad).dangers().is_empty(), "{bad}: {:?}", Markup::of(bad));
         }
     }
 }

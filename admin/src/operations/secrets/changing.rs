@@ -162,7 +162,7 @@ pub(in crate::operations) async fn ask_delete(cx: Cx, Path(key): Path<String>) -
     let used = referring::to_secret(&cx, &key).await?;
     let shell = cx.shell("Delete a secret").crumb("Secrets", "/admin/secrets/").crumb(&key, url_of(&key));
     let page = Confirm::new(shell, "Delete", url_of(&key)).danger().says(format!(
-        "The secret {key} is deleted, {} of it. Nothing brings it back.",
+        "The secret {key} is deleted with its {}. Nothing brings it back.",
         many(versions.len(), "version")
     ));
     let page = match used.is_empty() {
