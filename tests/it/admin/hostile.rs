@@ -136,6 +136,9 @@ async fn arrivals(site: &Site, ours: &Tenant) {
     ] {
         drop(site.browser().send("POST", &format!("/hooks/default/{path}"), &headers, Some(&body)));
     }
+    for hostile in HOSTILE {
+        site.bury_with(ours, hostile, &all()).await;
+    }
     // Who fails to log in, and with what, is on record.
     for hostile in HOSTILE {
         drop(site.browser().post("/admin/login/", &[("email", hostile), ("password", hostile)]));
