@@ -2,6 +2,7 @@
 
 mod actions;
 mod autocomplete;
+mod called;
 mod conflict;
 mod delete;
 mod export;
@@ -27,6 +28,7 @@ use crate::http::Fields;
 use crate::spec::Spec;
 use crate::state::AdminState;
 
+pub(crate) use called::{called, sees_all};
 pub(crate) use list::shown_time;
 pub(crate) use narrow::{is_trashed, narrowed, row, trashed};
 pub(crate) use runs::serve as serve_runs;

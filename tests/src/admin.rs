@@ -17,7 +17,7 @@ mod stream;
 pub mod tables;
 
 pub use people::{Tenant, operator};
-pub use rows::Rows;
+pub use rows::{Rows, SECRET, payload_of};
 pub use stream::{Event, Stream};
 
 /// The password of everybody whom the tests make.

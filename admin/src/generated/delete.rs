@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::form::{allowed, title};
-use super::{Here, is_trashed, row};
+use super::{Here, called, is_trashed, row, sees_all};
 use crate::erased::AnyAdmin;
 use crate::error::AdminError;
 use crate::http::{Cx, Flash, Reply, Shell};
@@ -18,6 +18,8 @@ use crate::spec::Verb;
 
 /// Related rows that are counted, at most: the page must open at once, however many there are.
 const COUNTED: u64 = limits::LIST_LIMIT_MAX;
+/// Those of them that are named.
+const NAMED: u8 = 5;
 
 /// Rows that name the row.
 #[derive(Debug)]
@@ -105,8 +107,8 @@ async fn related(cx: &Cx, admin: &dyn AnyAdmin, row: &Row) -> Result<Vec<Related
         if !cx.can(&model.permission_for("view")) {
             continue;
         }
-        let other = cx.state().site().of(model.name).map(|admin| admin.spec());
-        let text = other.map_or(model.key, |spec| spec.text);
+        let other = cx.state().site().of(model.name);
+        let text = other.map_or(model.key, |admin| admin.spec().text);
         let query = ListQuery { limit: COUNTED, fields: vec![model.key, text], ..ListQuery::default() };
         let query = query.filter(column, Comparison::Equal, vec![key.clone()]);
         let page = cx.state().resources().list(model, &cx.writer(), &query).await?;
@@ -114,9 +116,18 @@ async fn related(cx: &Cx, admin: &dyn AnyAdmin, row: &Row) -> Result<Vec<Related
             continue;
         }
         let more = if page.next.is_some() { "+" } else { "" };
-        let first =
-            page.results.iter().take(5).filter_map(|row| row.get(text).and_then(Value::as_str).map(str::to_owned));
-        related.push(Related { title, count: format!("{}{more}", page.results.len()), first: first.collect() });
+        // All of them are counted, since all of them are in the way; those that they see are named.
+        let first = match other.filter(|admin| !sees_all(&***admin, cx)) {
+            Some(admin) => {
+                let (rows, _) = called(&**admin, cx, ListQuery { limit: u64::from(NAMED), ..query }).await?;
+                rows.into_iter().map(|(_, text)| text).collect()
+            }
+            None => {
+                let texts = page.results.iter().filter_map(|row| row.get(text).and_then(Value::as_str));
+                texts.take(usize::from(NAMED)).map(str::to_owned).collect()
+            }
+        };
+        related.push(Related { title, count: format!("{}{more}", page.results.len()), first });
     }
     Ok(related)
 }

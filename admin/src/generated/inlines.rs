@@ -7,6 +7,7 @@ use automate_store::resource::{Comparison, ListQuery, Row};
 use serde_json::{Map, Value};
 
 use super::fields::{Held, Picks, Slot, slot, takes};
+use super::list::judged;
 use super::narrowed;
 use crate::column::label_of;
 use crate::control::Field;
@@ -14,7 +15,7 @@ use crate::error::AdminError;
 use crate::form::FieldErrors;
 use crate::http::{Cx, Fields};
 use crate::inline::Inline;
-use crate::spec::{Spec, Verb};
+use crate::spec::{MayDo, Spec, Verb};
 pub(super) use store::{InlineChange, InlineChanges};
 
 /// Rows of one inline that are posted, at most.
@@ -54,6 +55,8 @@ pub(super) struct InlineRow {
 /// An inline as far as whoever asks may use it.
 pub(super) struct Block<'s> {
     inline: &'s Inline,
+    /// What the model's own admin says of single rows.
+    own: Option<MayDo>,
     prefix: String,
     may: [bool; 3],
     add: Vec<Slot>,
@@ -99,9 +102,19 @@ impl<'s> Block<'s> {
                 Some(parent) => Self::read_rows(cx, inline, parent.clone()).await?,
                 None => (Vec::new(), false),
             };
-            blocks.push(Self { inline, prefix, may, add, change, stored, cut });
+            let own = theirs.and_then(|spec| spec.may.clone());
+            let mut block = Self { inline, own, prefix, may, add, change, stored, cut };
+            block.may[0] &= block.allows(cx, Verb::Add, None);
+            let seen = std::mem::take(&mut block.stored).into_iter();
+            block.stored = seen.filter(|row| block.allows(cx, Verb::View, Some(row))).collect();
+            blocks.push(block);
         }
         Ok(blocks)
+    }
+
+    /// Whether the model's own admin lets somebody do something with a row.
+    fn allows(&self, cx: &Cx, verb: Verb, row: Option<&Row>) -> bool {
+        self.own.as_ref().is_none_or(|may| may(cx, verb, row))
     }
 
     async fn read_rows(cx: &Cx, inline: &Inline, parent: Value) -> Result<(Vec<Row>, bool), AdminError> {
@@ -111,6 +124,7 @@ impl<'s> Block<'s> {
         query.fields.retain(|name| model.column(name).is_some_and(|column| column.shown && column.stored));
         query.fields.dedup();
         if let Some(admin) = cx.state().site().of(model.name) {
+            query.fields = judged(admin.spec(), std::mem::take(&mut query.fields));
             query = narrowed(&**admin, cx, query);
         }
         let query = query.filter(inline.foreign_key, Comparison::Equal, vec![parent]);
@@ -273,9 +287,10 @@ impl<'s> Block<'s> {
                 Some(row) => {
                     let version = posted.text(&format!("{prefix}-row_version")).parse().ok();
                     let version = version.filter(|_| model.version.is_some());
-                    if wants_delete && self.may[2] {
+                    let allows = |verb: Verb| self.allows(cx, verb, Some(row));
+                    if wants_delete && self.may[2] && allows(Verb::Delete) {
                         changes.push(InlineChange { prefix: prefix.clone(), id: row.id(model), version, fields: None });
-                    } else if self.may[1] {
+                    } else if self.may[1] && allows(Verb::Change) {
                         let mut fields = read(Some(row), errors);
                         fields.retain(|name, value| row.fields.get(name) != Some(value));
                         if !fields.is_empty() {

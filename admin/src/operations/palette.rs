@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::confirm::takes_only;
 use crate::error::AdminError;
-use crate::generated::narrowed;
+use crate::generated::called;
 use crate::http::{Cx, Reply, Shell, json as json_answer};
 use crate::spec::Verb;
 use crate::state::AdminState;
@@ -151,21 +151,16 @@ async fn rows(cx: &Cx, q: &str) -> Result<Vec<Found>, AdminError> {
     });
     for admin in admins.take(MODELS) {
         let spec = admin.spec();
-        let query = ListQuery { fields: vec![spec.model.key, spec.text], ..query() };
-        let query = narrowed(admin.as_ref(), cx, query);
-        let page = match cx.state().resources().list(spec.model, &cx.writer(), &query).await {
-            Ok(page) => page,
+        let rows = match called(admin.as_ref(), cx, query()).await {
+            Ok((rows, _)) => rows,
             // A model of somebody's that cannot be searched so is no reason to find nothing.
-            Err(automate_store::resource::ResourceError::Query(_)) => continue,
-            Err(error) => return Err(error.into()),
+            Err(AdminError::Resource(automate_store::resource::ResourceError::Query(_))) => continue,
+            Err(error) => return Err(error),
         };
-        found.extend(page.results.iter().filter_map(|row| {
-            let key = match row.get(spec.model.key)? {
-                Value::String(key) => key.clone(),
-                other => other.to_string(),
-            };
-            let title = row.get(spec.text).and_then(Value::as_str).map_or_else(|| key.clone(), str::to_owned);
-            Some(Found { title, kind: spec.noun.clone(), url: spec.row_url(&key) })
+        found.extend(rows.into_iter().map(|(key, text)| Found {
+            title: if text.is_empty() { key.clone() } else { text },
+            kind: spec.noun.clone(),
+            url: spec.row_url(&key),
         }));
     }
     Ok(found)

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use automate_core::access::{DEFAULT_GROUPS, all_permissions};
 use automate_core::ids::TenantId;
 use automate_tests::admin::markup::Markup;
-use automate_tests::admin::{Browser, Rows, Site, tables};
+use automate_tests::admin::{Browser, Rows, SECRET, Site, payload_of, tables};
 use automate_tests::both_databases;
 use automate_tests::postgres::TestDatabase;
 
@@ -120,7 +120,14 @@ both_databases! {
             let mut browser = site.person(&format!("{name}@example.org"), TenantId::DEFAULT, &all).await;
             let can = |permission: &String| all.contains(&"*") || all.contains(&permission.as_str());
             let entries = entries(&rows.models);
+            let payloads = can(&"execution.view_payload".to_owned());
             let found = browser.crawl(3, |at, page| {
+                if !payloads && page.has(&payload_of("default")) {
+                    problems.push(format!("{at} shows {name} a payload"));
+                }
+                if page.has(SECRET) {
+                    problems.push(format!("{at} shows {name} the value of a secret"));
+                }
                 if page.status == 403 {
                     problems.push(format!("{name} is led to {at}, and refused"));
                 }
@@ -152,6 +159,32 @@ both_databases! {
         let accounts = ["users", "user_permissions", "login_throttle", "login_attempts"];
         let changed = changes(&site, &before).await.into_iter().filter(|one| !accounts.iter().any(|own| one.starts_with(own)));
         assert_eq!(changed.collect::<Vec<_>>(), Vec::<String>::new(), "looking at pages changed something");
+    }
+
+    async fn no_form_is_taken_without_its_proof(db: TestDatabase) {
+        let (site, rows) = full(db).await;
+        let mut ada = site.log_in();
+        let csrf = ada.get("/admin/me/").is(200).hidden("csrf").unwrap();
+        let other = site.log_in().get("/admin/me/").is(200).hidden("csrf").unwrap();
+        let before = tables::contents(&site.database.db).await;
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        for (at, entry) in asked(&rows) {
+            // Whoever logs in has no session yet: there is nothing that could be proven.
+            if entry.post.is_none() || ["/admin/login/", "/admin/login/code/", "/admin/setup/"].contains(&at.as_str()) {
+                continue;
+            }
+            let with = |token: &str| format!("action=delete&row_version=1&token=t&csrf={token}");
+            for (headers, body) in [
+                (vec![form], "action=delete&row_version=1".to_owned()),
+                (vec![form], with(&other)),
+                (vec![form, ("origin", "https://evil.example")], with(&csrf)),
+                (vec![form, ("sec-fetch-site", "cross-site")], with(&csrf)),
+            ] {
+                let status = ada.send("POST", &at, &headers, Some(&body)).status;
+                assert_eq!(status, 403, "POST {at} with {headers:?} {body}");
+            }
+        }
+        assert_eq!(changes(&site, &before).await, Vec::<String>::new());
     }
 
     async fn nobody_gives_or_takes_what_is_above_them(db: TestDatabase) {

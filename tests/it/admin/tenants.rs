@@ -165,6 +165,13 @@ both_databases! {
                 drop(look(&format!("{model}export/?format={format}")));
             }
         }
+        // And what is theirs is there, at the same addresses.
+        let mut opened = 0;
+        for entry in entries(&own.models) {
+            let Some(at) = entry.of(&own).filter(|at| kind(&entry).is_some() && entry.get.is_some() && !at.ends_with("/live")) else { continue };
+            opened += usize::from(browser.get(&at).status == 200);
+        }
+        assert!(opened > 60, "only {opened} pages of rows of one's own");
         for (place, found) in [
             (format!("/admin/executions/?q=workflow%3A{flow}"), "No execution matches"),
             ("/admin/executions/?q=state%3Afailed".to_owned(), "default-breaks"),

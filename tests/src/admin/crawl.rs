@@ -40,7 +40,7 @@ impl Browser {
         while let Some(at) = waiting.pop_front().filter(|_| opened < PAGES) {
             // Filters, orders and pages of lists combine without end.
             let (kind, place) = kind(&at);
-            let limits = [(kind, most), (format!("place {place}"), most * 4)];
+            let limits = [(kind, most), (format!("place {place}"), most * 2)];
             if limits.iter().any(|(key, most)| kinds.get(key).is_some_and(|count| count >= most)) {
                 continue;
             }

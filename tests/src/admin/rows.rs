@@ -14,6 +14,15 @@ use super::{Browser, Page, Site, Tenant};
 /// How long something may take that workers do.
 const WORK: Duration = Duration::from_secs(30);
 
+/// The value of the secrets of all tenants.
+pub const SECRET: &str = "not-to-be-seen";
+
+/// What stands in every payload, input and output of a tenant, and nowhere else.
+#[must_use]
+pub fn payload_of(slug: &str) -> String {
+    format!("payload-of-{slug}")
+}
+
 /// The rows of a tenant: of each kind one, by what addresses name it with.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
@@ -46,7 +55,7 @@ fn documents(slug: &str) -> [(String, String); 2] {
          steps:\n  - {{ id: note, uses: log.write, with: {{ message: \"{slug} was here\" }} }}\n  - {{ id: w, wait: {{ for: 1h }} }}\n"
     );
     let breaks = format!(
-        "workflow: {slug}-breaks\non: [{{ manual: true }}]\nsteps:\n  - {{ id: a, set: {{ who: \"{slug}\" }} }}\n  \
+        "workflow: {slug}-breaks\non: [{{ manual: true }}]\nsteps:\n  - {{ id: a, set: {{ who: \"{{{{ inputs.text }}}}\" }} }}\n  \
          - {{ id: charge, fail: \"{slug} was declined\" }}\n"
     );
     [(format!("{slug}-flow"), waits), (format!("{slug}-breaks"), breaks)]
@@ -69,9 +78,13 @@ impl Site {
         rows.put("execution", waiting);
         let failed = self.run(tenant, &format!("{slug}-breaks"), "failed").await;
         rows.put("failed", failed);
-        self.make(tenant, "/events", &json!({ "type": format!("{slug}.event"), "payload": { "who": slug } }));
+        self.make(
+            tenant,
+            "/events",
+            &json!({ "type": format!("{slug}.event"), "payload": { "who": payload_of(slug) } }),
+        );
         let secret = format!("{}_KEY", slug.to_uppercase());
-        self.make(tenant, "/secrets", &json!({ "key": secret, "value": "not-to-be-seen" }));
+        self.make(tenant, "/secrets", &json!({ "key": secret, "value": SECRET }));
         rows.put("secret", &secret);
         let fields = json!({ "token": format!("$secret:{secret}") });
         self.make(tenant, "/connections", &json!({ "connector": "slack", "name": slug, "fields": fields }));
@@ -81,7 +94,7 @@ impl Site {
         let selection = json!({ "workflow": format!("{slug}-breaks"), "statuses": ["failed"] });
         let bulk = self.make(tenant, "/bulk-operations", &json!({ "operation": "retry", "selection": selection }));
         rows.put("bulk", text(&bulk, "id"));
-        self.deliver(slug, slug, &format!("{{\"who\":\"{slug}\"}}")).await;
+        self.deliver(slug, slug, &format!("{{\"who\":\"{}\"}}", payload_of(slug))).await;
         for list in ["webhooks", "connections", "audit"] {
             let answer = self.api(tenant, "GET", &format!("/{list}"), None);
             let found: Value = serde_json::from_str(&answer.body).unwrap();
@@ -121,7 +134,8 @@ impl Site {
     /// # Panics
     /// Where it does not in time.
     pub async fn run(&self, tenant: &Tenant, workflow: &str, status: &str) -> String {
-        let started = self.make(tenant, &format!("/workflows/{workflow}/run"), &json!({}));
+        let input = json!({ "input": { "text": payload_of(&tenant.slug) } });
+        let started = self.make(tenant, &format!("/workflows/{workflow}/run"), &input);
         let id = text(&started, "id");
         for _ in 0..WORK.as_millis() / 50 {
             let now = self.api(tenant, "GET", &format!("/executions/{id}"), None);
@@ -155,11 +169,20 @@ impl Site {
     /// # Panics
     /// Where the queue refuses it.
     pub async fn bury(&self, tenant: &Tenant) -> String {
+        self.bury_with(tenant, &format!("order of {}", tenant.slug), &format!("{} was refused", tenant.slug)).await
+    }
+
+    /// Makes a dead letter with a key and an error.
+    ///
+    /// # Panics
+    /// Where the queue refuses it.
+    pub async fn bury_with(&self, tenant: &Tenant, key: &str, why: &str) -> String {
         let queue = open(&self.database.db, Arc::new(SystemClock), OutboxOptions::default()).unwrap();
         let kind = format!("tests.{}", tenant.slug);
-        let key = format!("order of {}", tenant.slug);
-        let item =
-            NewOutboxItem { tenant_id: tenant.id, ..NewOutboxItem::new(&kind, key, json!({ "who": tenant.slug })) };
+        let item = NewOutboxItem {
+            tenant_id: tenant.id,
+            ..NewOutboxItem::new(&kind, key, json!({ "who": payload_of(&tenant.slug) }))
+        };
         let id = item.id.to_string();
         queue.enqueue_all(&[item]).await.unwrap();
         let request = ClaimRequest {
@@ -169,8 +192,7 @@ impl Site {
             kinds: vec![kind],
         };
         for claimed in queue.claim_batch(&request).await.unwrap() {
-            let why = format!("{} was refused", tenant.slug);
-            queue.mark_failed(claimed.claim, "REFUSED", &why).await.unwrap();
+            queue.mark_failed(claimed.claim, "REFUSED", why).await.unwrap();
         }
         id
     }

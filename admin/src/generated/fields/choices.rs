@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use automate_core::limits;
-use automate_store::resource::{Comparison, ListQuery};
+use automate_store::resource::ListQuery;
 use serde_json::{Map, Value};
 
 use super::Slot;
 use crate::control::{Choice, Control};
 use crate::error::AdminError;
-use crate::generated::narrowed;
+use crate::generated::called;
+use crate::generated::list::named;
 use crate::http::Cx;
 use crate::spec::Verb;
 
@@ -51,19 +52,8 @@ impl Picks {
                 continue;
             }
             let mut known = Known { url: spec.url(), ..Known::default() };
-            let query = ListQuery { fields: vec![spec.model.key, spec.text], ..ListQuery::default() };
-            let read = async |query: ListQuery| -> Result<_, AdminError> {
-                let page = cx.state().resources().list(spec.model, &cx.writer(), &query).await?;
-                let text = |row: &Map<String, Value>, name: &str| {
-                    row.get(name).map_or_else(String::new, |value| {
-                        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-                    })
-                };
-                let pair = |row: &Map<String, Value>| (text(row, spec.model.key), text(row, spec.text));
-                Ok((page.results.iter().map(pair).collect::<Vec<_>>(), page.next.is_some()))
-            };
             if choose {
-                (known.first, known.cut) = read(narrowed(&**admin, cx, query.clone())).await?;
+                (known.first, known.cut) = called(&**admin, cx, ListQuery::default()).await?;
             }
             let unknown: Vec<Value> = ids
                 .into_iter()
@@ -73,12 +63,8 @@ impl Picks {
                 .collect();
             known.named = known.first.iter().cloned().collect();
             if !unknown.is_empty() {
-                let query = ListQuery { limit: limits::LIST_LIMIT_MAX, ..query }.filter(
-                    spec.model.key,
-                    Comparison::In,
-                    unknown,
-                );
-                known.named.extend(read(query).await?.0);
+                let texts = named(cx, spec.model, unknown).await?.into_iter();
+                known.named.extend(texts.map(|(id, (text, _))| (id, text)));
             }
             picks.0.insert(name, known);
         }
