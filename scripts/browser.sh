@@ -95,6 +95,6 @@ awk -v on="$on" -v took="$(($(date +%s) - began))" '
     { passed[$1] = $2; failed[$1] = $3; skipped[$1] = $4 }
     END {
         for (suite in passed) { p += passed[suite]; f += failed[suite]; s += skipped[suite]; n++ }
-        printf "browser tests run on %s: %d suites, %d passed, %d failed, %d skipped, in %d s\n", on, n, p, f, s, took
+        printf "browser tests run on %s: %d suite%s, %d passed, %d failed, %d skipped, in %d s\n", on, n, n == 1 ? "" : "s", p, f, s, took
     }' "$AUTOMATE_BROWSER_COUNTS"
 exit $status
