@@ -3,32 +3,34 @@
 use crate::http::{Cx, NavGroup, NavItem};
 use crate::spec::Verb;
 
-/// A page of the operations part: its name, its place, its icon, the permission that it takes.
-struct Place(&'static str, &'static str, &'static str, &'static str);
+/// A page of the operations part: its name, its place, its icon, the permissions that it takes.
+struct Place(&'static str, &'static str, &'static str, &'static [&'static str]);
 
+/// The overview, below which everything else is.
+const HOME: &str = "/admin/";
 /// The page of dead letters, whose number stands beside it.
 const DEAD: &str = "/admin/dead/";
 
 const OPERATE: &[Place] = &[
-    Place("Overview", "/admin/", "overview", ""),
-    Place("Executions", "/admin/executions/", "executions", "executions.view_execution"),
-    Place("Dead letters", DEAD, "dead", "outbox.view_item"),
-    Place("Webhook inbox", "/admin/webhooks/", "webhooks", "executions.view_webhookrequest"),
-    Place("Outbox", "/admin/outbox/", "outbox", "outbox.view_item"),
-    Place("Queues", "/admin/queues/", "queues", "outbox.view_item"),
-    Place("Workers", "/admin/workers/", "workers", "outbox.view_item"),
+    Place("Overview", HOME, "overview", &[]),
+    Place("Executions", "/admin/executions/", "executions", &["executions.view_execution"]),
+    Place("Dead letters", DEAD, "dead", &["outbox.view_item"]),
+    Place("Webhook inbox", "/admin/webhooks/", "webhooks", &["executions.view_webhookrequest"]),
+    Place("Outbox", "/admin/outbox/", "outbox", &["outbox.view_item"]),
+    Place("Queues", "/admin/queues/", "queues", &["outbox.view_item"]),
+    Place("Workers", "/admin/workers/", "workers", &["outbox.view_item"]),
     // Schedules and approvals come here, with their engines.
 ];
 
 const BUILD: &[Place] = &[
-    Place("Workflows", "/admin/workflows/", "workflows", "workflows.view_workflow"),
-    Place("Connectors", "/admin/connectors/", "connectors", "connectors.view_connector"),
-    Place("Connections", "/admin/connections/", "connections", "connectors.view_connection"),
-    Place("Secrets", "/admin/secrets/", "secrets", "secrets.view_secret"),
+    Place("Workflows", "/admin/workflows/", "workflows", &["workflows.view_workflow"]),
+    Place("Connectors", "/admin/connectors/", "connectors", &["connectors.view_connector"]),
+    Place("Connections", "/admin/connections/", "connections", &["connectors.view_connection"]),
+    Place("Secrets", "/admin/secrets/", "secrets", &["secrets.view_secret", "secret.reveal_metadata"]),
     // Extensions and the playground of templates come here.
 ];
 
-const SETTINGS: &[Place] = &[Place("Audit log", "/admin/audit/", "audit", "audit.view_entry")];
+const SETTINGS: &[Place] = &[Place("Audit log", "/admin/audit/", "audit", &["audit.view_entry"])];
 
 /// The groups that have a page for whoever asks.
 pub(crate) fn groups(cx: &Cx) -> Vec<NavGroup> {
@@ -54,8 +56,31 @@ pub(crate) fn pages(cx: &Cx) -> Vec<NavItem> {
     [OPERATE, BUILD, SETTINGS].into_iter().flat_map(|places| self::places(cx, places)).collect()
 }
 
+/// The page of the operations part that an address is of, or below.
+fn area(url: &str) -> Option<&'static Place> {
+    let places = [OPERATE, BUILD, SETTINGS].into_iter().flatten();
+    places
+        .filter(|Place(_, place, ..)| *place != HOME && url.starts_with(place))
+        .max_by_key(|Place(_, place, ..)| place.len())
+}
+
+/// Whether somebody may open the page of the operations part that an address is of, or below.
+pub(crate) fn may_open(cx: &Cx, url: &str) -> bool {
+    area(url).is_none_or(|Place(.., takes)| takes.iter().all(|permission| cx.can(permission)))
+}
+
+/// Whether a navigation has what an address is of, or below; what is of no place is open to all.
+pub(crate) fn opens(groups: &[NavGroup], url: &str) -> bool {
+    // Lists of models stand below pages of the operations part, and have permissions of their own.
+    let has = |area: &Place| {
+        let mut items = groups.iter().flat_map(|group| &group.items);
+        items.any(|item| item.url.len() >= area.1.len() && url.starts_with(&item.url))
+    };
+    area(url).is_none_or(has)
+}
+
 fn places(cx: &Cx, places: &[Place]) -> Vec<NavItem> {
-    let allowed = places.iter().filter(|Place(.., permission)| permission.is_empty() || cx.can(permission));
+    let allowed = places.iter().filter(|Place(.., takes)| takes.iter().all(|permission| cx.can(permission)));
     allowed
         .map(|Place(label, url, icon, _)| NavItem {
             label: (*label).to_owned(),
@@ -93,5 +118,5 @@ fn models(cx: &Cx, group: &str) -> Vec<NavItem> {
 }
 
 fn is_current(path: &str, url: &str) -> bool {
-    if url == "/admin/" { path == url } else { path.starts_with(url) }
+    if url == HOME { path == url } else { path.starts_with(url) }
 }

@@ -17,6 +17,7 @@ mod expand;
 pub mod fixtures;
 mod get;
 mod hooks;
+mod key_time;
 mod list;
 mod name;
 mod parse;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::db::Database;
 use crate::error::store_error;
 use crate::like::escaped;
+use crate::workflows::of_workflow;
 
 pub use read::{Noted, NotedLine, NotedQuery, logs, one, pulse};
 
@@ -271,14 +272,17 @@ impl Walk {
             conditions.push_str(&format!(" AND id {comparison} {}", made.bind(*id)));
         }
         if let Some(workflow) = &self.workflow {
-            conditions.push_str(&format!(" AND workflow = {}", made.bind(workflow.as_str())));
+            conditions.push_str(&format!(" AND {}", of_workflow(&made.bind(workflow.as_str()))));
         }
         if !self.ids.is_empty() {
             conditions.push_str(&format!(" AND id IN ({})", made.ids(&self.ids)));
         }
         let order = if self.ascending { "ASC" } else { "DESC" };
+        let by_workflow = if self.workflow.is_some() { format!("workflow {order}, ") } else { String::new() };
         let one = |status: &str| {
-            format!("SELECT {columns} FROM executions WHERE {conditions}{status} ORDER BY id {order} LIMIT {most}")
+            format!(
+                "SELECT {columns} FROM executions WHERE {conditions}{status} ORDER BY {by_workflow}id {order} LIMIT {most}"
+            )
         };
         match self.statuses.as_slice() {
             [] => one(""),

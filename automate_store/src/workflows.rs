@@ -149,8 +149,8 @@ async fn add_executions(db: &Database, tenant: TenantId, workflows: &mut [Listed
     for workflow in workflows.iter() {
         values.push(workflow.slug.clone().into());
         parts.push(format!(
-            "SELECT * FROM (SELECT {EXECUTION}, workflow FROM executions WHERE tenant_id = $1 AND workflow = ${n} \
-             ORDER BY id DESC LIMIT 1) newest{n}",
+            "SELECT * FROM (SELECT {EXECUTION}, workflow FROM {} 1) newest{n}",
+            newest(values.len()),
             n = values.len()
         ));
     }
@@ -166,8 +166,9 @@ async fn add_executions(db: &Database, tenant: TenantId, workflows: &mut [Listed
     for workflow in workflows.iter().filter(|workflow| workflow.last.is_some()) {
         values.push(workflow.slug.clone().into());
         parts.push(format!(
-            "SELECT workflow, count(*) AS n FROM (SELECT workflow, status FROM executions WHERE tenant_id = $1 AND \
-             workflow = ${n} ORDER BY id DESC LIMIT {most}) recent{n} WHERE status = 'failed' GROUP BY workflow",
+            "SELECT workflow, count(*) AS n FROM (SELECT workflow, status FROM {} {most}) recent{n} \
+             WHERE status = 'failed' GROUP BY workflow",
+            newest(values.len()),
             n = values.len()
         ));
     }
@@ -197,19 +198,35 @@ pub async fn executions(
     limit: u64,
 ) -> Result<Vec<ListedExecution>, StoreError> {
     let mut values: Vec<Value> = vec![tenant.0.into(), workflow.into()];
-    let newest = "FROM executions WHERE tenant_id = $1 AND workflow = $2 ORDER BY id DESC LIMIT";
+    let newest = newest(2);
     let sql = match version {
-        None => format!("SELECT {EXECUTION} {newest} {limit}"),
+        None => format!("SELECT {EXECUTION} FROM {newest} {limit}"),
         Some(version) => {
             values.push(version.into());
             let most = limits::VERSION_EXECUTIONS;
             format!(
-                "SELECT {EXECUTION} FROM (SELECT {EXECUTION} {newest} {most}) newest WHERE version = $3 \
+                "SELECT {EXECUTION} FROM (SELECT {EXECUTION} FROM {newest} {most}) newest WHERE version = $3 \
                  ORDER BY id DESC LIMIT {limit}"
             )
         }
     };
     db.run(move |db| async move { rows(&db, &sql, values).await?.iter().map(execution).collect() }).await
+}
+
+/// The executions of the workflow that is the `n`th parameter, newest first, up to the number of a
+/// limit.
+fn newest(n: usize) -> String {
+    let is = of_workflow(&format!("${n}"));
+    format!("executions WHERE tenant_id = $1 AND {is} ORDER BY workflow DESC, id DESC LIMIT")
+}
+
+/// That an execution is of a workflow, to be ordered by `workflow` and then by `id`.
+///
+/// A range of one, not an equality: of rows that are equal in `workflow` PostgreSQL knows that an index
+/// of ids alone has them in the wanted order too. It then walks the executions of all workflows until
+/// it has found enough of one, which for one with few takes as long as there are executions.
+pub(crate) fn of_workflow(parameter: &str) -> String {
+    format!("workflow BETWEEN {parameter} AND {parameter}")
 }
 
 /// The versions of a workflow, newest first, those before a number where it is given.

@@ -7,7 +7,7 @@ mod signal;
 
 use automate_core::ids::ExecutionId;
 use automate_core::status::ExecutionStatus;
-use automate_core::store::{CancelOutcome, ExecutionQuery, ExecutionRecord, Json, Resolution};
+use automate_core::store::{CancelOutcome, ExecutionQuery, ExecutionRecord, Json, Resolution, version_name};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -186,7 +186,7 @@ fn listing(rows: &[ExecutionRecord]) -> String {
             vec![
                 e.id.to_string(),
                 e.workflow.clone(),
-                format!("v{}", e.version),
+                version_name(e.version),
                 e.status.to_string(),
                 output::time(e.created_at),
                 took,

@@ -4,7 +4,7 @@ use automate_core::actions::LogLevel;
 use automate_core::engine::signal_of;
 use automate_core::ids::ExecutionId;
 use automate_core::status::{ExecutionStatus, StepStatus};
-use automate_core::store::{EventRecord, ExecutionRecord, Json, StepLog, StepRecord, Store, StoreError};
+use automate_core::store::{DRAFT, EventRecord, ExecutionRecord, Json, StepLog, StepRecord, Store, StoreError};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -60,9 +60,9 @@ impl Story {
     pub(crate) fn heading(&self) -> String {
         let e = &self.execution;
         format!(
-            "{} (version {}), execution {}\n{} at {} UTC",
+            "{} ({}), execution {}\n{} at {} UTC",
             e.workflow,
-            e.version,
+            if e.version == DRAFT { "draft".to_owned() } else { format!("version {}", e.version) },
             e.id,
             self.cause(),
             e.created_at.format("%Y-%m-%d %H:%M:%S%.3f"),

@@ -2,8 +2,16 @@
 
 mod doors;
 mod executions;
+mod forged;
 mod form;
+mod hostile;
 mod lists;
+mod permissions;
 mod queues;
+mod routes;
 mod runs;
+mod safe;
+mod selections;
+mod streams;
+mod tenants;
 mod workflows;

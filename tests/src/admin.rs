@@ -9,6 +9,17 @@ use crate::binary::Project;
 use crate::postgres::TestDatabase;
 use crate::processes::Process;
 
+mod crawl;
+pub mod markup;
+mod people;
+mod rows;
+mod stream;
+pub mod tables;
+
+pub use people::{Tenant, operator};
+pub use rows::Rows;
+pub use stream::{Event, Stream};
+
 /// The password of everybody whom the tests make.
 pub const PASSWORD: &str = "a long walk by the sea";
 /// How long an answer may take.
@@ -21,8 +32,9 @@ pub struct Site {
     pub project: Arc<Project>,
     /// The server.
     pub process: Process,
+    /// The database.
+    pub database: TestDatabase,
     address: String,
-    _database: TestDatabase,
 }
 
 /// An answer.
@@ -61,12 +73,24 @@ impl Site {
     /// Where it does not start.
     pub async fn start_without_users(database: TestDatabase) -> Self {
         let project = Arc::new(Project::new(&database.url));
-        let args = ["serve", "--bind", "127.0.0.1:0"];
-        let mut process = Process::new(&project, "serve", &args, &[]);
-        let line = process.start().await;
-        let address = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
-        let address = address.unwrap_or_else(|| panic!("no address in `{line}`")).trim_end_matches('/').to_owned();
-        Self { project, process, address, _database: database }
+        let mut process = Process::new(&project, "serve", &["serve", "--bind", "127.0.0.1:0"], &[]);
+        process.start().await;
+        let address = process.address().trim_end_matches('/').to_owned();
+        Self { database, project, process, address }
+    }
+
+    /// Kills the server (SIGKILL) and starts it again, with more arguments: `--no-worker`. Browsers
+    /// find it by [`Browser::follow`].
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start_again(&mut self, more: &[&str]) {
+        self.process.kill();
+        let args = [&["serve", "--bind", "127.0.0.1:0"], more].concat();
+        let name = format!("serve{}", more.concat());
+        self.process = Process::new(&self.project, &name, &args, &[]);
+        self.process.start().await;
+        self.address = self.process.address().trim_end_matches('/').to_owned();
     }
 
     /// Makes a superuser with [`PASSWORD`].
@@ -208,6 +232,11 @@ impl Browser {
         self.send("POST", target, &[("content-type", "application/x-www-form-urlencoded")], Some(&body))
     }
 
+    /// Goes on where the server is now.
+    pub fn follow(&mut self, site: &Site) {
+        site.address().clone_into(&mut self.address);
+    }
+
     /// Sends a form, and opens the page that it leads to.
     pub fn submit(&mut self, target: &str, fields: &[(&str, &str)]) -> Page {
         let page = self.post(target, fields);
@@ -219,20 +248,7 @@ impl Browser {
     /// # Panics
     /// Where no answer comes.
     pub fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: Option<&str>) -> Page {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(ANSWER)).unwrap();
-        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
-        if !self.cookies.is_empty() {
-            let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            head.push_str(&format!("cookie: {}\r\n", pairs.join("; ")));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if let Some(body) = body {
-            head.push_str(&format!("content-length: {}\r\n", body.len()));
-        }
-        stream.write_all(format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes()).unwrap();
+        let mut stream = self.ask(method, target, headers, body);
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let page = parsed(&bytes);
@@ -248,6 +264,27 @@ impl Browser {
             self.csrf = csrf;
         }
         page
+    }
+}
+
+impl Browser {
+    /// Sends a request; the answer is yet to be read.
+    fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: Option<&str>) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(ANSWER)).unwrap();
+        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+        if !self.cookies.is_empty() {
+            let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            head.push_str(&format!("cookie: {}\r\n", pairs.join("; ")));
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(body) = body {
+            head.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        stream.write_all(format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes()).unwrap();
+        stream
     }
 }
 

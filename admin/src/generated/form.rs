@@ -163,7 +163,8 @@ impl Page<'_> {
         let (cx, spec) = (self.cx, self.admin.spec());
         let Some(row) = self.row else { return Vec::new() };
         let mut links = Vec::new();
-        if let Some((text, url)) = spec.row_link.and_then(|link| link(&row.fields)) {
+        let operate = spec.row_link.and_then(|link| link(&row.fields));
+        if let Some((text, url)) = operate.filter(|(_, url)| crate::nav::may_open(cx, url)) {
             links.push(Link { text, url, danger: false });
         }
         for (text, url) in self.admin.row_links(cx, row) {

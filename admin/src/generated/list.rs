@@ -428,7 +428,8 @@ fn row_view(cx: &Cx, spec: &Spec, columns: &[ListColumn], whole: &Row, texts: &T
     let cells: Vec<CellView> = columns.iter().enumerate().map(cell).collect();
     let name = if sees(cx, spec, spec.text) { plain(row.get(spec.text)) } else { String::new() };
     let name = if name.is_empty() { crate::column::short(&id) } else { name };
-    let mut links: Vec<(String, String)> = spec.row_link.and_then(|link| link(row)).into_iter().collect();
+    let operate = spec.row_link.and_then(|link| link(row)).filter(|(_, url)| crate::nav::may_open(cx, url));
+    let mut links: Vec<(String, String)> = operate.into_iter().collect();
     if editing.trash && spec.allows(cx, Verb::Delete, Some(whole)) {
         links.push(("Restore…".to_owned(), format!("{}{id}/restore/", spec.url())));
     }

@@ -121,6 +121,13 @@ impl Shell {
         self
     }
 
+    /// Whether whoever asks may open the area that an address of the operations part is in: what they
+    /// may not open is named and not linked.
+    #[must_use]
+    pub fn opens(&self, url: impl AsRef<str>) -> bool {
+        crate::nav::opens(&self.nav, url.as_ref())
+    }
+
     /// The address of an asset, for templates.
     #[must_use]
     pub fn asset(&self, name: &str) -> &'static str {

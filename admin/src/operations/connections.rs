@@ -141,7 +141,7 @@ async fn show(cx: Cx, Path(id): Path<String>) -> Reply {
     let one = found(&cx, &id).await?;
     let used = referring::to_connection(&cx, &one.connector, &one.name).await?;
     let spec = one.spec(&cx);
-    let sees_secrets = cx.can("secret.reveal_metadata");
+    let sees_secrets = cx.can("secret.reveal_metadata") && cx.can("secrets.view_secret");
     let field = |(name, value): (&String, &Value)| {
         let known = spec.and_then(|spec| spec.fields.iter().find(|field| field.name == name));
         let value = value.as_str().unwrap_or_default();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use automate_core::ids::TenantId;
 use automate_core::limits;
+use automate_governance::identity::Authenticated;
 use axum::body::Body;
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
@@ -34,27 +35,36 @@ const WAITING: usize = 16;
 pub(super) struct News {
     kind: &'static str,
     data: Value,
+    /// What names the state of a client that has got this far, where that is known.
+    id: Option<String>,
 }
 
 impl News {
     /// An element of the page as it is now.
     pub(super) fn fragment(id: &str, html: &str) -> Self {
-        Self { kind: "fragment", data: json!({ "id": id, "html": html }) }
+        Self { kind: "fragment", data: json!({ "id": id, "html": html }), id: None }
     }
 
     /// Something to be said aloud.
     pub(super) fn notice(text: impl Into<String>) -> Self {
-        Self { kind: "notice", data: json!({ "text": text.into() }) }
+        Self { kind: "notice", data: json!({ "text": text.into() }), id: None }
     }
 
     /// Nothing more will come.
     pub(super) fn done() -> Self {
-        Self { kind: "done", data: json!({}) }
+        Self { kind: "done", data: json!({}), id: None }
+    }
+
+    /// The same, for a client that knows so much once it has it.
+    pub(super) fn known(self, id: String) -> Self {
+        Self { id: Some(id), ..self }
     }
 
     fn write(&self, id: &str) -> Bytes {
-        // JSON in one line has no line breaks, and our ids have none.
-        Bytes::from(format!("id: {id}\nevent: {}\ndata: {}\n\n", self.kind, self.data))
+        // JSON in one line has no line breaks, and our ids have none. Without a line `id:` a client
+        // goes on knowing the state that it knew.
+        let id = if id.is_empty() { String::new() } else { format!("id: {id}\n") };
+        Bytes::from(format!("{id}event: {}\ndata: {}\n\n", self.kind, self.data))
     }
 }
 
@@ -159,11 +169,14 @@ async fn run(cx: Cx, permission: &'static str, mut watch: impl Watch, send: mpsc
             }
             Err(_) => return,
         };
-        for news in &look.news {
-            if send.send(news.write(&look.id)).await.is_err() {
+        for (index, news) in look.news.iter().enumerate() {
+            // Only whoever has all of a look knows its state: where the stream breaks off before that,
+            // they are told what they did not get.
+            let last = index + 1 == look.news.len();
+            let id = if last { look.id.as_str() } else { news.id.as_deref().unwrap_or_default() };
+            if send.send(news.write(id)).await.is_err() {
                 return;
             }
-            beat = Instant::now() + limits::STREAM_HEARTBEAT;
         }
         if look.ended {
             let _ = send.send(News::done().write(&look.id)).await;
@@ -178,6 +191,7 @@ async fn run(cx: Cx, permission: &'static str, mut watch: impl Watch, send: mpsc
         if Instant::now() >= end {
             return;
         }
+        // Also where there always is something new: it is looked again whether they may see it.
         if Instant::now() >= beat {
             beat = Instant::now() + limits::STREAM_HEARTBEAT;
             if !still_may(&cx, permission).await || send.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
@@ -187,10 +201,14 @@ async fn run(cx: Cx, permission: &'static str, mut watch: impl Watch, send: mpsc
     }
 }
 
-/// Whether the session still is one, of the same tenant, with the permission.
+/// Whether the session still is one, of the same tenant, with the permission; and nothing else was
+/// given or taken meanwhile, since what is rendered goes by what they could do when they came.
 async fn still_may(cx: &Cx, permission: &str) -> bool {
-    let now = cx.state().identity().session(cx.headers()).await;
-    now.is_ok_and(|who| who.principal.can(permission) && who.principal.tenant == cx.principal().tenant)
+    let (now, then) = (cx.state().identity().session(cx.headers()).await, cx.principal());
+    now.is_ok_and(|Authenticated { principal: now, .. }| {
+        let rights = now.permissions == then.permissions && now.is_superuser == then.is_superuser;
+        now.can(permission) && rights && now.tenant == then.tenant
+    })
 }
 
 #[cfg(test)]
@@ -202,6 +220,7 @@ mod tests {
         let news = News::fragment("steps", "<p>\n\"a\"</p>");
         let written = String::from_utf8(news.write("1.2").to_vec()).unwrap();
         assert_eq!(written, "id: 1.2\nevent: fragment\ndata: {\"id\":\"steps\",\"html\":\"<p>\\n\\\"a\\\"</p>\"}\n\n");
+        assert!(news.write("").starts_with(b"event: "), "without an id the client keeps the one that it has");
     }
 
     #[test]

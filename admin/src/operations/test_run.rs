@@ -85,20 +85,24 @@ struct Tested {
     takes_events: bool,
     /// An input or a payload to begin with, where it is no form of fields.
     sample: Value,
+    /// Answers to begin with, of steps that are not performed and that others read.
+    answers: Value,
 }
 
 impl Tested {
-    fn of(document: Option<Document>) -> Self {
+    fn of(cx: &Cx, document: Option<Document>) -> Self {
         use document::definition::Trigger;
         let Some(document) = document else {
-            return Self { inputs: None, has_fields: false, takes_events: false, sample: json!({}) };
+            let (sample, answers) = (json!({}), json!({}));
+            return Self { inputs: None, has_fields: false, takes_events: false, sample, answers };
         };
+        let answers = sample::answers_of(&document, cx.state().engine().ports().actions.as_ref());
         // By hand, the input stands in for the payload.
         let sample = sample::sample_of(&document.value, &["event.payload", "inputs"]);
         let workflow = document.workflow;
         let takes_events = workflow.triggers.iter().any(|trigger| !matches!(trigger, Trigger::Manual));
         let has_fields = !InputForm::empty(workflow.inputs.as_ref()).fields.is_empty();
-        Self { inputs: workflow.inputs, has_fields, takes_events, sample }
+        Self { inputs: workflow.inputs, has_fields, takes_events, sample, answers }
     }
 
     /// Whether an input is asked for at all.
@@ -125,6 +129,9 @@ pub(super) async fn ask(cx: Cx, Path(slug): Path<String>) -> Reply {
         ..Typed::default()
     };
     let tested = tested(&cx, &workflow, version).await?;
+    if tested.answers.as_object().is_some_and(|answers| !answers.is_empty()) {
+        typed.answers = pretty(&tested.answers);
+    }
     let input = match (tested.takes_input(), tested.has_fields) {
         (true, true) => Some(InputForm::empty(tested.inputs.as_ref())),
         (true, false) => Some(InputForm::of(tested.inputs.as_ref(), &tested.sample)),
@@ -249,11 +256,11 @@ async fn tested(cx: &Cx, workflow: &WorkflowRecord, number: i32) -> Result<Teste
         // As for the page that shows it.
         cx.require("workflows.view_workflow")?;
         let draft = workflow.draft.as_deref().ok_or(AdminError::NotFound)?;
-        return Ok(Tested::of(document::parse(draft).ok()));
+        return Ok(Tested::of(cx, document::parse(draft).ok()));
     }
     let version = workflows::version(cx.state().database(), cx.tenant()?, workflow.id, number).await?;
     let source = version.ok_or(AdminError::NotFound)?.source;
-    Ok(Tested::of(document::parse(&source).ok()))
+    Ok(Tested::of(cx, document::parse(&source).ok()))
 }
 
 async fn page(

@@ -88,6 +88,7 @@ struct InboxPage {
     cut: bool,
     next: String,
     first: String,
+    may_try: bool,
 }
 
 /// A time as a field for local times has it, taken as UTC, or as RFC 3339 writes it.
@@ -141,6 +142,7 @@ async fn list(cx: Cx) -> Reply {
         from,
         before,
         rows: page.rows.into_iter().map(RequestRow::from).collect(),
+        may_try: cx.can("workflows.view_trigger"),
         cut: page.cut,
         next: page
             .next

@@ -162,8 +162,7 @@ pub(crate) fn kept(reply: &Reply) -> KeptAnswer {
     let body = match &reply.body {
         _ if reply.confidential => None,
         ReplyBody::Empty => Some(Vec::new()),
-        ReplyBody::Json(value) => serde_json::to_vec(value).ok(),
-        ReplyBody::Bytes(bytes) => Some(bytes.to_vec()),
+        ReplyBody::Json(bytes) | ReplyBody::Bytes(bytes) => Some(bytes.to_vec()),
         ReplyBody::Events(_) => None,
     };
     let mut headers = Map::new();

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::definition::{Step, StepKind, Trigger, Wait, Workflow};
 use super::{duration, order};
 pub use layout::{Layout, NODE_HEIGHT, NODE_WIDTH, Point};
-pub use svg::{curve, cut, escaped};
+pub use svg::{curve, cut, escaped, tenths};
 
 /// A workflow as nodes and edges.
 #[derive(Debug, Clone, Serialize)]

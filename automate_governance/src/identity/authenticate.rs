@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use automate_core::access::{Actor, ActorKind, Principal};
 use automate_core::ids::{TenantId, TokenId, UserId};
@@ -37,6 +39,8 @@ pub(crate) struct Known {
     hash: Vec<u8>,
     expires_at: Option<DateTime<Utc>>,
     touched_at: Option<DateTime<Utc>>,
+    /// Whether somebody notes the use already: until it is looked up again nobody else needs to.
+    noted: Arc<AtomicBool>,
 }
 
 /// A credential by what names it in the database.
@@ -135,7 +139,7 @@ impl Identity {
             return Err(AuthError::Invalid);
         }
         if let Some(id) = known.found.principal.token {
-            self.touch_token(id, known.touched_at, now);
+            self.touch_token(id, known.touched_at, &known.noted, now);
         }
         Ok(known.found)
     }
@@ -173,6 +177,7 @@ impl Identity {
             hash: row.hash,
             expires_at: row.expires_at,
             touched_at: row.last_used_at,
+            noted: Arc::default(),
         }))
     }
 
@@ -193,7 +198,7 @@ impl Identity {
         if idle || known.expires_at.is_none_or(|end| end <= now) {
             return Err(AuthError::Invalid);
         }
-        self.touch_session(hash, known.touched_at, now);
+        self.touch_session(hash, known.touched_at, &known.noted, now);
         Ok(known.found)
     }
 
@@ -225,6 +230,7 @@ impl Identity {
             hash: Vec::new(),
             expires_at: Some(expires_at),
             touched_at: Some(row.last_seen_at),
+            noted: Arc::default(),
         }))
     }
 }

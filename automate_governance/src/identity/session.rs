@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use automate_core::audit::Origin;
 use automate_core::ids::{TenantId, UserId};
@@ -214,8 +215,14 @@ impl Identity {
     }
 
     /// Notes that a session is used; once a minute, and not at the request's expense.
-    pub(crate) fn touch_session(&self, hash: [u8; 32], seen: Option<DateTime<Utc>>, now: DateTime<Utc>) {
-        if seen.is_some_and(|seen| now - seen < delta(limits::IDENTITY_TOUCH)) {
+    pub(crate) fn touch_session(
+        &self,
+        hash: [u8; 32],
+        seen: Option<DateTime<Utc>>,
+        noted: &AtomicBool,
+        now: DateTime<Utc>,
+    ) {
+        if seen.is_some_and(|seen| now - seen < delta(limits::IDENTITY_TOUCH)) || noted.swap(true, Ordering::Relaxed) {
             return;
         }
         let update = Entity::update_many()
@@ -226,8 +233,14 @@ impl Identity {
     }
 
     /// The same for a token.
-    pub(crate) fn touch_token(&self, id: automate_core::ids::TokenId, used: Option<DateTime<Utc>>, now: DateTime<Utc>) {
-        if used.is_some_and(|used| now - used < delta(limits::IDENTITY_TOUCH)) {
+    pub(crate) fn touch_token(
+        &self,
+        id: automate_core::ids::TokenId,
+        used: Option<DateTime<Utc>>,
+        noted: &AtomicBool,
+        now: DateTime<Utc>,
+    ) {
+        if used.is_some_and(|used| now - used < delta(limits::IDENTITY_TOUCH)) || noted.swap(true, Ordering::Relaxed) {
             return;
         }
         let long_ago = Condition::any()
@@ -245,7 +258,7 @@ impl Identity {
         W: FnOnce(Database) -> F + Send + 'static,
         F: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
-        // Where too many are under way the next request does it.
+        // Where too many are under way it is noted once the credential has been looked up again.
         let Ok(turn) = self.inner.touches.clone().try_acquire_owned() else { return };
         let db = self.inner.db.clone();
         tokio::spawn(async move {

@@ -138,6 +138,9 @@ pub struct Model {
     pub created_at: Option<&'static str>,
     /// As `created_at`, on each change.
     pub updated_at: Option<&'static str>,
+    /// The column of times that the key tells as well, as ids of version 7 do: orders by it and bounds
+    /// of it are those of the key, whose index serves them.
+    pub time_of_key: Option<&'static str>,
     /// The order where none is asked for: a column and whether it goes down. The key comes last
     /// always, so that the order is whole.
     pub ordering: Vec<(&'static str, bool)>,
@@ -186,6 +189,7 @@ impl Model {
                 version: find("row_version"),
                 created_at: find("created_at"),
                 updated_at: find("updated_at"),
+                time_of_key: None,
                 ordering: vec![(key, true)],
                 columns,
                 expansions: Vec::new(),
@@ -248,6 +252,13 @@ impl<E: EntityTrait> ModelBuilder<E> {
     #[must_use]
     pub fn orderings(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
         self.each(columns, |column| column.order = true)
+    }
+
+    /// The column of the time at which a row's key, an id of version 7, was made.
+    #[must_use]
+    pub fn time_of_key(mut self, column: E::Column) -> Self {
+        self.model.time_of_key = Some(column.as_str());
+        self
     }
 
     /// Columns that `search` looks into.

@@ -3,15 +3,17 @@
 use automate_core::access::Principal;
 use automate_core::limits;
 use automate_core::store::StoreError;
-use sea_orm::sea_query::{Condition, Expr, Func};
+use sea_orm::sea_query::{Condition, Expr, Func, SelectStatement};
 use sea_orm::{
-    ConnectionTrait, DatabaseExecutor, DatabaseTransaction, DbBackend, IsolationLevel, QueryResult, TransactionTrait,
+    ConnectionTrait, DatabaseExecutor, DatabaseTransaction, DbBackend, IsolationLevel, QueryResult, Statement,
+    TransactionTrait,
 };
 use serde_json::{Map, Value};
 
 use super::cursor::{Cursor, List, beyond, column_of, order};
 use super::expand::Expanded;
 use super::get::version;
+use super::key_time::by_key;
 use super::shape::Shape;
 use super::value::place;
 use super::viewed::Viewed;
@@ -80,6 +82,7 @@ impl Listing {
         if !problems.is_empty() {
             return Err(ResourceError::Query(problems));
         }
+        let query = by_key(model, query.clone());
         let mut ordering = query.ordering.clone();
         if ordering.is_empty() {
             ordering.extend(model.ordering.iter().map(|&(column, descending)| Ordering { column, descending }));
@@ -95,7 +98,7 @@ impl Listing {
         for name in ordering.iter().map(|one| one.column).chain(expanded.iter().map(Expanded::ours)) {
             shape.also(name)?;
         }
-        Ok(Self { model, caller: caller.clone(), query: query.clone(), ordering, shape, expanded })
+        Ok(Self { model, caller: caller.clone(), query, ordering, shape, expanded })
     }
 
     async fn read(&self, resources: &Resources, scoped: Scoped<'_>) -> Result<(Page, Viewed), ResourceError> {
@@ -141,13 +144,16 @@ impl Listing {
             select.cond_where(beyond(self.model, &self.ordering, cursor, backend)?);
         }
         order(self.model, &self.ordering, backwards, &mut select);
+        let offset = self.query.offset.filter(|_| cursor.is_none()).unwrap_or(0).min(limits::LIST_OFFSET_MAX);
         // One row more tells whether there is another page.
-        select.limit(limit + 1);
-        let offset = self.query.offset.filter(|_| cursor.is_none()).unwrap_or(0);
-        if offset > 0 {
-            select.offset(offset.min(limits::LIST_OFFSET_MAX));
+        let whole = self.query.filters.is_empty() && self.query.search.is_none();
+        let mut found = if whole && offset == 0 {
+            db.query_all_raw(limited(backend, &select, limit + 1)).await
+        } else {
+            select.limit(limit + 1).offset(offset);
+            db.query_all(&select).await
         }
-        let mut found = db.query_all(&select).await.map_err(store_error)?;
+        .map_err(store_error)?;
         let kept = self.fitting(&found, limit)?;
         let more = found.len() > kept;
         found.truncate(kept);
@@ -244,6 +250,10 @@ pub(super) async fn show(
 ) -> Result<Shown, ResourceError> {
     shape.fill(db, scoped, &mut rows).await?;
     let versions = rows.iter().map(|row| version(scoped.model(), row)).collect();
+    if expanded.is_empty() && shape.protected().is_empty() {
+        let shown = rows.into_iter().map(|row| shape.narrowed(row)).collect();
+        return Ok((shown, versions, Viewed::of(shape, expanded)));
+    }
     let mut shown: Vec<(Map<String, Value>, bool)> =
         rows.iter().map(|row| (shape.shown(row), shape.reveals(row))).collect();
     for one in expanded {
@@ -260,6 +270,17 @@ pub(super) async fn show(
         }
     }
     Ok((shown.into_iter().map(|(fields, _)| fields).collect(), versions, viewed))
+}
+
+/// A statement with its limit written out. PostgreSQL takes a limit that is a parameter for a tenth
+/// of the table; by that measure no plan may serve more than one call, and each is planned anew, which
+/// takes several times as long as to read a page. Not for lists that are filtered: which plan is good
+/// for them depends on the values.
+fn limited(backend: DbBackend, select: &SelectStatement, limit: u64) -> Statement {
+    let mut statement = backend.build(select);
+    statement.sql.push_str(" LIMIT ");
+    statement.sql.push_str(&limit.to_string());
+    statement
 }
 
 async fn count(db: &DatabaseExecutor<'_>, scoped: Scoped<'_>, conditions: Condition) -> Result<u64, StoreError> {

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseExecutor, DbBackend, QueryResult};
 use serde_json::{Map, Value};
 
 use super::condition::is_in;
-use super::value::{bind, read};
+use super::value::{bind, read_at};
 use super::{Column, FieldProblem, Model, ResourceError, Scoped, codes};
 use crate::error::store_error;
 
@@ -112,13 +112,13 @@ impl Shape {
 
     /// What [`Shape::select_short`] has selected of a row.
     pub(super) fn read_short(&self, row: &QueryResult) -> Result<Map<String, Value>, StoreError> {
-        fields_of(&self.short, row)
+        fields_of(0, &self.short, row)
     }
 
     /// What [`Shape::select_all`] has selected of a row.
     pub(super) fn read_all(&self, row: &QueryResult) -> Result<Map<String, Value>, StoreError> {
-        let mut fields = fields_of(&self.short, row)?;
-        fields.extend(fields_of(&self.long, row)?);
+        let mut fields = fields_of(0, &self.short, row)?;
+        fields.extend(fields_of(self.short.len(), &self.long, row)?);
         Ok(fields)
     }
 
@@ -149,7 +149,7 @@ impl Shape {
         let keys: Vec<&Column> = self.model.keys.iter().filter_map(|key| self.model.column(key)).collect();
         let mut found = std::collections::HashMap::with_capacity(rows.len());
         for row in db.query_all(&select).await.map_err(store_error)? {
-            found.insert(key_of(self.model, &fields_of(&keys, &row)?), fields_of(&self.long, &row)?);
+            found.insert(key_of(self.model, &fields_of(0, &keys, &row)?), fields_of(keys.len(), &self.long, &row)?);
         }
         rows.retain_mut(|row| match found.remove(&key_of(self.model, row)) {
             Some(long) => {
@@ -170,6 +170,20 @@ impl Shape {
         self.shown.iter().map(show).collect()
     }
 
+    /// As [`Shape::shown`], of a row that is needed for nothing else.
+    pub(super) fn narrowed(&self, mut read: Map<String, Value>) -> Map<String, Value> {
+        // Most rows are shown as they were read.
+        if read.keys().map(String::as_str).eq(self.shown.iter().map(|(column, _)| column.name)) {
+            return read;
+        }
+        let mut shown = Map::with_capacity(self.shown.len());
+        for (column, sees) in &self.shown {
+            let (name, value) = read.swap_remove_entry(column.name).unwrap_or((column.name.to_owned(), Value::Null));
+            shown.insert(name, if *sees { value } else { Value::Null });
+        }
+        shown
+    }
+
     /// Whether anything is shown of a row that took a permission.
     pub(super) fn reveals(&self, read: &Map<String, Value>) -> bool {
         let reveals = |(column, sees): &(&'static Column, bool)| {
@@ -179,8 +193,14 @@ impl Shape {
     }
 }
 
-fn fields_of(columns: &[&Column], row: &QueryResult) -> Result<Map<String, Value>, StoreError> {
-    columns.iter().map(|column| Ok((column.name.to_owned(), read(column, row)?))).collect()
+/// Columns of a row, the first of which is the `first` of the statement. By place: a driver looks a
+/// name up for each value, which is a good part of what a list costs.
+fn fields_of(first: usize, columns: &[&Column], row: &QueryResult) -> Result<Map<String, Value>, StoreError> {
+    let mut fields = Map::with_capacity(columns.len());
+    for (column, place) in columns.iter().zip(first..) {
+        fields.insert(column.name.to_owned(), read_at(place, column, row)?);
+    }
+    Ok(fields)
 }
 
 /// The bytes of a column; PostgreSQL knows them of a long value without reading it, SQLite too.

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
 use sea_orm::sea_query::Value as Parameter;
-use sea_orm::{DbBackend, QueryResult, TryGetable};
+use sea_orm::{ColIdx, DbBackend, QueryResult, TryGetable};
 use serde_json::{Number, Value};
 use uuid::Uuid;
 
@@ -14,10 +14,15 @@ use crate::error::store_error;
 
 /// Reads a column of a row.
 pub(super) fn read(column: &Column, row: &QueryResult) -> Result<Value, StoreError> {
+    read_at(column.name, column, row)
+}
+
+/// Reads a column of a row, which is at a place of the statement, or has a name there.
+pub(super) fn read_at<I: ColIdx>(at: I, column: &Column, row: &QueryResult) -> Result<Value, StoreError> {
     Ok(match column.kind {
-        ColumnKind::Uuid => get::<Uuid>(column, row)?.map_or(Value::Null, |id| Value::String(id.to_string())),
-        ColumnKind::Text => get::<String>(column, row)?.map_or(Value::Null, Value::String),
-        ColumnKind::Json => match get::<String>(column, row)? {
+        ColumnKind::Uuid => get_at::<Uuid, I>(at, row)?.map_or(Value::Null, |id| Value::String(id.to_string())),
+        ColumnKind::Text => get_at::<String, I>(at, row)?.map_or(Value::Null, Value::String),
+        ColumnKind::Json => match get_at::<String, I>(at, row)? {
             None => Value::Null,
             Some(text) => serde_json::from_str(&text).unwrap_or_else(|error| {
                 // Shown as it is: a list must not fail for one row that somebody spoiled by hand.
@@ -25,28 +30,32 @@ pub(super) fn read(column: &Column, row: &QueryResult) -> Result<Value, StoreErr
                 Value::String(text)
             }),
         },
-        ColumnKind::Integer => integer(column, row)?.map_or(Value::Null, Value::from),
-        ColumnKind::Double => get::<f64>(column, row)?.and_then(Number::from_f64).map_or(Value::Null, Value::Number),
-        ColumnKind::Boolean => get::<bool>(column, row)?.map_or(Value::Null, Value::Bool),
+        ColumnKind::Integer => integer(at, column, row)?.map_or(Value::Null, Value::from),
+        ColumnKind::Double => get_at::<f64, I>(at, row)?.and_then(Number::from_f64).map_or(Value::Null, Value::Number),
+        ColumnKind::Boolean => get_at::<bool, I>(at, row)?.map_or(Value::Null, Value::Bool),
         ColumnKind::Time => {
-            get::<DateTime<Utc>>(column, row)?.map_or(Value::Null, |time| Value::String(time_text(time)))
+            get_at::<DateTime<Utc>, I>(at, row)?.map_or(Value::Null, |time| Value::String(time_text(time)))
         }
         ColumnKind::Bytes => {
-            get::<Vec<u8>>(column, row)?.map_or(Value::Null, |bytes| Value::String(STANDARD.encode(bytes)))
+            get_at::<Vec<u8>, I>(at, row)?.map_or(Value::Null, |bytes| Value::String(STANDARD.encode(bytes)))
         }
     })
 }
 
 fn get<T: TryGetable>(column: &Column, row: &QueryResult) -> Result<Option<T>, StoreError> {
-    row.try_get("", column.name).map_err(store_error)
+    get_at(column.name, row)
+}
+
+fn get_at<T: TryGetable, I: ColIdx>(at: I, row: &QueryResult) -> Result<Option<T>, StoreError> {
+    row.try_get_by(at).map_err(store_error)
 }
 
 /// PostgreSQL's driver reads an integer only as what the column was declared.
-fn integer(column: &Column, row: &QueryResult) -> Result<Option<i64>, StoreError> {
+fn integer<I: ColIdx>(at: I, column: &Column, row: &QueryResult) -> Result<Option<i64>, StoreError> {
     match column.bits {
-        16 => Ok(get::<i16>(column, row)?.map(i64::from)),
-        32 => Ok(get::<i32>(column, row)?.map(i64::from)),
-        _ => get::<i64>(column, row),
+        16 => Ok(get_at::<i16, I>(at, row)?.map(i64::from)),
+        32 => Ok(get_at::<i32, I>(at, row)?.map(i64::from)),
+        _ => get_at::<i64, I>(at, row),
     }
 }
 

@@ -6,7 +6,7 @@ use automate_core::document::duration;
 use automate_core::ids::{BulkId, ExecutionId};
 use automate_core::runtime::{BulkPreview, BulkRequest, RerunVersion};
 use automate_core::status::{BulkItemStatus, BulkOperation, BulkStatus, Effect, ExecutionStatus};
-use automate_core::store::{BulkItemQuery, BulkPage, BulkRecord, Selection};
+use automate_core::store::{BulkItemQuery, BulkPage, BulkRecord, Selection, version_name};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -241,7 +241,7 @@ fn foretold(preview: &BulkPreview) -> String {
             .iter()
             .map(|e| {
                 let error = e.error_code.clone().unwrap_or_default();
-                let version = format!("v{}", e.version);
+                let version = version_name(e.version);
                 vec![
                     e.id.to_string(),
                     e.workflow.clone(),

@@ -1,6 +1,7 @@
 //! `automate executions explain`.
 
 use automate_core::explain::{Explanation, Reason};
+use automate_core::store::version_name;
 use chrono::{DateTime, Utc};
 
 use super::OneArgs;
@@ -19,8 +20,11 @@ pub(super) async fn run(parts: &Parts, args: &OneArgs) -> Result<(), CliError> {
 
 fn told(explanation: &Explanation) -> String {
     let mut lines = vec![format!(
-        "execution {} of {} v{}: {}",
-        explanation.execution_id, explanation.workflow, explanation.version, explanation.status
+        "execution {} of {} {}: {}",
+        explanation.execution_id,
+        explanation.workflow,
+        version_name(explanation.version),
+        explanation.status
     )];
     for reason in &explanation.reasons {
         lines.push(format!("  {}: {}", reason.code, reason.summary));

@@ -4,6 +4,7 @@ use automate_core::engine::Will;
 use automate_core::ids::ExecutionId;
 use automate_core::runtime::{RerunPlan, RerunRequest, RerunVersion};
 use automate_core::status::Effect;
+use automate_core::store::version_name;
 use clap::Args;
 use serde_json::json;
 
@@ -104,8 +105,8 @@ fn agreed(plan: &RerunPlan) -> Result<(), CliError> {
 fn told(plan: &RerunPlan) -> String {
     let from = plan.from.as_ref().map(|from| format!(" from step `{from}`")).unwrap_or_default();
     let input = if plan.edited_input { ", with another input" } else { "" };
-    let mut text =
-        format!("execution {} again, as {} v{}{from}{input}\n", plan.execution_id, plan.workflow, plan.version);
+    let version = version_name(plan.version);
+    let mut text = format!("execution {} again, as {} {version}{from}{input}\n", plan.execution_id, plan.workflow);
     let rows: Vec<Vec<String>> = plan
         .steps
         .iter()

@@ -58,6 +58,36 @@ fn confirm(browser: &mut Browser, slug: &str, note: &str) -> Page {
     browser.post(&format!("/admin/workflows/{slug}/publish/"), &[("row_version", &version), ("note", note)])
 }
 
+/// Somebody who may do this and nothing else.
+fn eve(site: &Site, permissions: &[&str]) -> Browser {
+    let made = site.project.run(&[
+        "token",
+        "create",
+        "--name",
+        "t",
+        "--scopes",
+        "admin",
+        "--user",
+        "ada@example.com",
+        "--json",
+    ]);
+    let bearer = format!("Bearer {}", made.json()["token"].as_str().unwrap());
+    let body = serde_json::json!({
+        "email": "eve@example.com", "password": PASSWORD, "is_staff": true, "permissions": permissions,
+    });
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let user = site.browser().send("POST", "/api/v1/users", &headers, Some(&body.to_string()));
+    assert_eq!(user.status, 201, "{}", user.body);
+    site.log_in_as("eve@example.com")
+}
+
+/// The execution whose page an answer leads to.
+fn execution_of(started: &Page) -> String {
+    let id = started.location().strip_prefix("/admin/executions/").unwrap_or_default();
+    assert!(!id.is_empty(), "{} {}", started.status, started.body);
+    id.trim_end_matches('/').to_owned()
+}
+
 /// Waits for the end of an execution, as the database has it.
 fn ended(site: &Site, id: &str) -> serde_json::Value {
     for _ in 0..200 {
@@ -185,19 +215,98 @@ both_databases! {
         assert_eq!(ada.post("/admin/workflows/calls/test/", &[("version", "2"), ("event", "nonsense")]).status, 422);
     }
 
+    async fn a_draft_is_tested_with_a_payload_and_then_published_as_version_1(db: TestDatabase) {
+        let site = Site::start(db).await;
+        let mut ada = site.log_in();
+        let (port, count) = counting();
+        let source = format!(
+            "workflow: orders\non: [ {{ webhook: orders, verify: none }} ]\nsteps:\n  - id: call\n    uses: http.request\n    \
+             with: {{ method: POST, url: \"http://127.0.0.1:{port}/{{{{ event.payload.order.id }}}}\" }}\n"
+        );
+        let saved = ada.post("/admin/workflows/new/", &[("source", source.as_str()), ("do", "test")]);
+        assert_eq!(saved.location(), "/admin/workflows/orders/test/?version=draft", "{}", saved.body);
+        // It begins with what the document reads of a payload.
+        let form = ada.get("/admin/workflows/orders/test/").is(200);
+        assert!(form.has("<option value=\"draft\" selected>") && form.has("Event payload, as JSON"), "{}", form.body);
+        assert!(form.has("&#34;id&#34;: &#34;sample&#34;") && !form.has("id=\"id_input\""), "{}", form.body);
+        assert!(ada.get("/admin/workflows/orders/").is(200).has(">Test the draft</a>"));
+        let payload = r#"{"order": {"id": 17}}"#;
+        let started = ada.post("/admin/workflows/orders/test/", &[("version", "draft"), ("payload", payload)]);
+        let id = execution_of(&started);
+        let record = ended(&site, &id);
+        assert_eq!((&record["status"], &record["version"]), (&"completed".into(), &0.into()));
+        let called = &record["steps"][0]["output"]["would_have_called"]["input"];
+        assert_eq!(called["url"], format!("http://127.0.0.1:{port}/17"), "{record}");
+        let page = ada.get(&format!("/admin/executions/{id}/")).is(200);
+        assert!(page.has("<a href=\"/admin/workflows/orders/edit/\">draft</a>") && !page.has("version 0"), "{}", page.body);
+        assert!(ada.get(&format!("/admin/executions/{id}/?tab=graph")).is(200).has("id=\"node-call\""));
+        assert!(ada.get("/admin/executions/").is(200).has("· draft"));
+        assert!(site.project.run(&["executions", "show", &id]).out.contains("orders (draft)"));
+        // It is no version, and cannot be started as one.
+        assert!(ada.get("/admin/workflows/orders/versions/").is(200).has("No version yet"));
+        assert_eq!(ada.get("/admin/workflows/orders/versions/0/").status, 404);
+        for path in ["rollback/?to=0", "diff/?from=0&to=draft"] {
+            assert!(ada.get(&format!("/admin/workflows/orders/{path}")).status >= 400, "{path}");
+        }
+        let run = site.project.run(&["run", "orders", "--workflow-version", "0"]);
+        assert!(run.code != 0 && run.err.contains("no version 0"), "{}", run.err);
+        confirm(&mut ada, "orders", "the first");
+        let versions = ada.get("/admin/workflows/orders/versions/").is(200);
+        assert!(versions.has("/versions/1/") && !versions.has("/versions/0/"));
+        assert_eq!(count.load(Ordering::SeqCst), 0, "nothing was sent");
+        // What a step reads of another, the test begins with.
+        let reading = format!("{source}  - {{ id: told, set: {{ name: \"{{{{ steps.call.output.body.name }}}}\" }} }}\n");
+        let base = ada.get("/admin/workflows/orders/edit/").hidden("row_version").unwrap();
+        ada.post("/admin/workflows/orders/edit/", &[("source", &reading), ("row_version", &base), ("do", "save")]);
+        let form = ada.get("/admin/workflows/orders/test/?version=draft").is(200);
+        assert!(form.has("&#34;name&#34;: &#34;sample&#34;"), "{}", form.body);
+        let answers = r#"{"call": {"body": {"name": "sample"}}}"#;
+        let fields = [("version", "draft"), ("payload", payload), ("answers", answers)];
+        let id = execution_of(&ada.post("/admin/workflows/orders/test/", &fields));
+        assert_eq!(ended(&site, &id)["status"], "completed");
+        confirm(&mut ada, "orders", "the second");
+        assert!(ada.get("/admin/workflows/orders/versions/2/").is(200).has("name"));
+        // Without a draft there is none to be tested.
+        assert_eq!(ada.get("/admin/workflows/orders/test/?version=draft").status, 404);
+        assert!(!ada.get("/admin/workflows/orders/test/").is(200).has("value=\"draft\""));
+    }
+
+    async fn a_draft_with_errors_says_them_in_the_place_of_its_test(db: TestDatabase) {
+        let site = Site::start(db).await;
+        let mut ada = site.log_in();
+        let wrong = HELLO.replace("set: { text: \"hello\" }", "uses: log.wirte, with: { message: hello }");
+        ada.post("/admin/workflows/new/", &[("source", wrong.as_str()), ("do", "save")]);
+        let form = ada.get("/admin/workflows/hello/test/").is(200);
+        assert!(form.has("The draft cannot be tested yet") && form.has("log.wirte"), "{}", form.body);
+        let refused = ada.post("/admin/workflows/hello/test/", &[("version", "draft"), ("payload", "{}")]).is(422);
+        assert!(refused.has("The draft cannot be tested yet") && refused.has("log.wirte"));
+        for version in ["0", "", "-1", "live"] {
+            assert_eq!(ada.post("/admin/workflows/hello/test/", &[("version", version)]).status, 400, "{version}");
+        }
+        assert!(ada.get("/admin/workflows/hello/").is(200).has("It never ran."));
+    }
+
+    async fn whoever_may_not_publish_tests_a_draft_without_reading_outside(db: TestDatabase) {
+        let site = Site::start(db).await;
+        let (port, count) = counting();
+        let mut ada = site.log_in();
+        ada.post("/admin/workflows/new/", &[("source", &calling(port, "GET")), ("do", "save")]);
+        let mut eve = eve(&site, &["workflows.view_workflow", "workflows.change_workflow", "workflow.run"]);
+        assert!(eve.get("/admin/workflows/calls/test/").is(200).has("disabled"));
+        let reading = eve.post("/admin/workflows/calls/test/", &[("version", "draft"), ("input", "{}"), ("reads", "true")]);
+        assert_eq!(reading.status, 403);
+        let off = eve.post("/admin/workflows/calls/test/", &[("version", "draft"), ("input", "{}")]);
+        assert_eq!(ended(&site, &execution_of(&off))["status"], "completed");
+        assert_eq!(count.load(Ordering::SeqCst), 0);
+        let reading = ada.post("/admin/workflows/calls/test/", &[("version", "draft"), ("input", "{}"), ("reads", "true")]);
+        assert_eq!(ended(&site, &execution_of(&reading))["trigger"]["effects"], "reads");
+    }
+
     async fn nobody_sees_or_changes_a_workflow_without_leave(db: TestDatabase) {
         let site = Site::start(db).await;
         publish(&mut site.log_in(), "hello", HELLO);
         // Somebody who sees workflows and does nothing else.
-        let made = site.project.run(&["token", "create", "--name", "t", "--scopes", "admin", "--user", "ada@example.com", "--json"]);
-        let bearer = format!("Bearer {}", made.json()["token"].as_str().unwrap());
-        let body = serde_json::json!({
-            "email": "eve@example.com", "password": PASSWORD, "is_staff": true, "permissions": ["workflows.view_workflow"],
-        });
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let user = site.browser().send("POST", "/api/v1/users", &headers, Some(&body.to_string()));
-        assert_eq!(user.status, 201, "{}", user.body);
-        let mut eve = site.log_in_as("eve@example.com");
+        let mut eve = eve(&site, &["workflows.view_workflow"]);
         let page = eve.get("/admin/workflows/hello/").is(200);
         assert!(!page.has("Run now") && !page.has("hello/edit/") && !page.has("Recent executions"));
         for path in ["hello/edit/", "hello/versions/", "hello/diff/", "hello/publish/", "hello/run/", "hello/test/", "new/"] {

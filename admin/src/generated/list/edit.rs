@@ -176,8 +176,10 @@ fn value_of(column: &Column, text: &str) -> Result<Value, String> {
 pub(crate) async fn submit(cx: Cx, here: Here, posted: Fields) -> Reply {
     let admin = &here.0;
     let spec = admin.spec();
-    if !spec.allows(&cx, Verb::Change, None) {
-        return Err(AdminError::Forbidden(spec.model.permission_for("change")));
+    for verb in [Verb::View, Verb::Change] {
+        if !spec.allows(&cx, verb, None) {
+            return Err(AdminError::Forbidden(spec.model.permission_for(verb.as_str())));
+        }
     }
     let typed = typed(&cx, spec, &posted)?;
     let back = super::super::back_to_list(spec, posted.text("query"));

@@ -40,9 +40,11 @@ impl Watch for Followed {
         let regions = Regions::render(&self.cx, &self.shell, &loaded, self.tab)?;
         let marks: Vec<String> = regions.marks().split('.').map(str::to_owned).collect();
         let mut look = Look { id: marks.join("."), ended: loaded.execution.status.is_terminal(), ..Look::default() };
-        for (n, (id, html)) in regions.all().into_iter().enumerate() {
-            if self.seen.get(n) != marks.get(n) {
-                look.news.push(News::fragment(id, html));
+        self.seen.resize(marks.len(), String::new());
+        for (n, ((id, html), mark)) in regions.all().into_iter().zip(&marks).enumerate() {
+            if let Some(seen) = self.seen.get_mut(n).filter(|seen| *seen != mark) {
+                seen.clone_from(mark);
+                look.news.push(News::fragment(id, html).known(self.seen.join(".")));
             }
         }
         if self.tab == "graph" {
@@ -62,6 +64,11 @@ impl Watch for Followed {
     }
 }
 
+/// A mark as a client sends it back; what is none is written into no event.
+fn a_mark(text: &str) -> String {
+    if text.bytes().all(|byte| byte.is_ascii_hexdigit()) { text.to_owned() } else { String::new() }
+}
+
 pub(super) async fn live(cx: Cx, Path(id): Path<String>) -> Reply {
     let execution = found(&cx, &id).await?;
     let tab = tab_of(&cx)?;
@@ -70,7 +77,7 @@ pub(super) async fn live(cx: Cx, Path(id): Path<String>) -> Reply {
         tenant: cx.tenant()?,
         id: execution.id,
         tab,
-        seen: live::known(&cx).split('.').map(str::to_owned).collect(),
+        seen: live::known(&cx).split('.').map(a_mark).collect(),
         graph: String::new(),
         pulse: String::new(),
         quiet: 0,

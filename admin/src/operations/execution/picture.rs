@@ -12,7 +12,7 @@ use super::super::graph::{GraphState, Line, Picture};
 use super::super::{timeline, words};
 use super::Loaded;
 use crate::error::AdminError;
-use crate::http::{Cx, Fields};
+use crate::http::Cx;
 
 #[derive(Template)]
 #[template(path = "admin/execution/graph.html")]
@@ -55,7 +55,6 @@ pub(super) async fn tab(cx: &Cx, loaded: &Loaded) -> Result<String, AdminError> 
 /// The states by the place of the step in the document. Of repetitions, the one that needs somebody
 /// first.
 fn states(loaded: &Loaded) -> BTreeMap<String, GraphState> {
-    let here = words::execution(loaded.id);
     let mut by_place: BTreeMap<String, Vec<&FollowedStep>> = BTreeMap::new();
     for step in &loaded.followed.steps {
         by_place.entry(timeline::kind_of(&step.path)).or_default().push(step);
@@ -75,7 +74,7 @@ fn states(loaded: &Loaded) -> BTreeMap<String, GraphState> {
         if worst.finished_at.is_some() {
             detail.push(words::took(worst.started_at, worst.finished_at));
         }
-        let url = format!("{here}{}#tabs", Fields::of(vec![("step".to_owned(), place.clone())]).to_query());
+        let url = super::tabs::of_step(&place);
         Some((place.replace("/*", ""), GraphState::new(word).detail(detail.join(", ")).at(url)))
     };
     by_place.into_iter().filter_map(state).collect()

@@ -239,8 +239,10 @@ fn chart(loaded: &Loaded) -> Chart {
     };
     let first = followed.steps.iter().filter_map(|step| step.started_at).min();
     let laid = timeline::layout(&followed.steps, first.unwrap_or(began).min(began), now);
-    let here = words::execution(loaded.id);
-    let link =
-        |step: &str, _| format!("{here}{}#tabs", Fields::of(vec![("step".to_owned(), step.to_owned())]).to_query());
-    Chart { svg: timeline::draw(&laid, link), rows: laid.rows.len(), folded: laid.folded, steps: followed.steps.len() }
+    Chart {
+        svg: timeline::draw(&laid, |step: &str, _| super::tabs::of_step(step)),
+        rows: laid.rows.len(),
+        folded: laid.folded,
+        steps: followed.steps.len(),
+    }
 }

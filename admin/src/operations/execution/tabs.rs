@@ -96,6 +96,11 @@ fn at(loaded: &Loaded, pairs: &[(&str, &str)]) -> String {
     format!("{}{}#tabs", words::execution(loaded.id), fields.to_query())
 }
 
+/// Where a step is shown, from the execution's own page: pictures have hundreds of such addresses.
+pub(super) fn of_step(path: &str) -> String {
+    format!("{}#tabs", Fields::of(vec![("step".to_owned(), path.to_owned())]).to_query())
+}
+
 impl<'a> StepsTable<'a> {
     pub(super) fn of(cx: &Cx, shell: &'a Shell, loaded: &'a Loaded) -> Result<Self, AdminError> {
         let query = cx.query();

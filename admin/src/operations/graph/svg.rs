@@ -1,12 +1,12 @@
 //! The picture as SVG in the words of the admin's sheet: `.node node-STATE`, `.edge`. Nothing in it is
 //! styled in place, as the policy of the pages wants it, and all text of documents is escaped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use automate_core::document::Graph;
 use automate_core::document::graph::{
-    EdgeKind, Layout, NODE_HEIGHT, NODE_WIDTH, Node, NodeKind, Point, curve, cut, escaped,
+    EdgeKind, Layout, NODE_HEIGHT, NODE_WIDTH, Node, NodeKind, Point, curve, cut, escaped, tenths,
 };
 
 use super::collapse::Drawn;
@@ -30,6 +30,9 @@ pub(super) fn draw(whole: &Graph, drawn: &Drawn, layout: &Layout, states: &BTree
         title = escaped(&whole.title),
     );
     let shown: Vec<Option<GraphState>> = drawn.members.iter().map(|members| state_of(whole, members, states)).collect();
+    // One path for all edges of a kind, and one for their heads: of hundreds, each its own element would
+    // be a third of the page.
+    let (mut lines, mut heads) = (BTreeMap::<&str, String>::new(), String::new());
     for (edge, points) in drawn.graph.edges.iter().zip(&layout.edges) {
         let class = match (edge.kind, &shown[edge.to]) {
             (_, Some(state)) if state.status == "skipped" => "edge edge-skipped",
@@ -37,18 +40,27 @@ pub(super) fn draw(whole: &Graph, drawn: &Drawn, layout: &Layout, states: &BTree
             (EdgeKind::OnError, _) => "edge edge-skipped",
             _ => "edge",
         };
-        let _ = write!(out, "<path class=\"{class}\" d=\"{}\"/>", curve(points));
+        lines.entry(class).or_default().push_str(&curve(points));
         if let Some(end) = points.last() {
-            let (x, y) = (end.x, end.y);
-            let _ = write!(
-                out,
-                "<path class=\"edge-head\" d=\"M{:.1} {:.1}L{x:.1} {y:.1}L{:.1} {:.1}z\"/>",
-                x - 4.0,
-                y - 7.0,
-                x + 4.0,
-                y - 7.0
-            );
+            let _ = write!(heads, "M{} {}l-4-7h8z", tenths(end.x), tenths(end.y));
         }
+    }
+    for (class, path) in &lines {
+        let _ = write!(out, "<path class=\"{class}\" d=\"{path}\"/>");
+    }
+    if !heads.is_empty() {
+        let _ = write!(out, "<path class=\"edge-head\" d=\"{heads}\"/>");
+    }
+    let statuses: BTreeSet<&str> = shown.iter().flatten().map(|state| state.status.as_str()).collect();
+    if !statuses.is_empty() {
+        out.push_str("<defs>");
+        let top = NODE_HEIGHT / 2.0 - 7.0;
+        for status in statuses {
+            let icon = icon_url(&format!("state-{status}"));
+            let (id, icon) = (escaped(&icon_id(status)), escaped(&icon));
+            let _ = write!(out, "<use id=\"{id}\" href=\"{icon}\" y=\"{top}\" width=\"14\" height=\"14\"/>");
+        }
+        out.push_str("</defs>");
     }
     for (index, (node, at)) in drawn.graph.nodes.iter().zip(&layout.nodes).enumerate() {
         draw_node(node, *at, drawn.members[index].len(), shown[index].as_ref(), &mut out);
@@ -69,6 +81,11 @@ fn state_of(whole: &Graph, members: &[usize], states: &BTreeMap<String, GraphSta
     let count = known.iter().filter(|state| state.status == worst.status && state.word == worst.word).count();
     let said = GraphState::new(&worst.status).detail(format!("{count} of {}", members.len())).at(worst.url.clone());
     Some(GraphState { word: worst.word.clone(), ..said })
+}
+
+/// The id of a state's icon within the picture.
+fn icon_id(status: &str) -> String {
+    format!("graph-{status}")
 }
 
 fn draw_node(node: &Node, at: Point, members: usize, state: Option<&GraphState>, out: &mut String) {
@@ -110,29 +127,26 @@ fn draw_node(node: &Node, at: Point, members: usize, state: Option<&GraphState>,
     }
     let _ = write!(
         out,
-        "<g class=\"node node-{class}\"{id}><a href=\"{url}\"><title>{title}</title><rect x=\"{left:.1}\" \
-         y=\"{top:.1}\" width=\"{NODE_WIDTH}\" height=\"{NODE_HEIGHT}\" rx=\"{radius}\"/>",
+        "<g class=\"node node-{class}\"{id} transform=\"translate({left} {top})\"><a href=\"{url}\"><title>{title}</title>\
+         <rect width=\"{NODE_WIDTH}\" height=\"{NODE_HEIGHT}\" rx=\"{radius}\"/>",
         class = escaped(class),
+        left = tenths(left),
+        top = tenths(top),
         url = escaped(&url),
         title = escaped(&accessible),
     );
-    let mut x = left + 14.0;
+    let mut x = 14;
     if let Some(state) = state {
-        let icon = icon_url(&format!("state-{}", state.status));
-        let icon = escaped(&icon);
-        let _ = write!(out, "<use href=\"{icon}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"14\" height=\"14\"/>", at.y - 7.0);
-        x += 22.0;
+        let _ = write!(out, "<use href=\"#{}\" x=\"{x}\"/>", escaped(&icon_id(&state.status)));
+        x += 22;
     }
     let fits = if state.is_some() { LINE - 4 } else { LINE - 1 };
-    let line = if second.is_empty() { at.y + 4.0 } else { at.y - 4.0 };
-    let _ = write!(out, "<text x=\"{x:.1}\" y=\"{line:.1}\">{}</text>", escaped(&cut(&name, fits)));
+    let (middle, below) = (NODE_HEIGHT / 2.0, NODE_HEIGHT / 2.0 + 14.0);
+    let line = if second.is_empty() { middle + 4.0 } else { middle - 4.0 };
+    let _ = write!(out, "<text x=\"{x}\" y=\"{line}\">{}</text>", escaped(&cut(&name, fits)));
     if !second.is_empty() {
-        let _ = write!(
-            out,
-            "<text class=\"meta\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
-            at.y + 14.0,
-            escaped(&cut(&second, fits + 2))
-        );
+        let second = cut(&second, fits + 2);
+        let _ = write!(out, "<text class=\"meta\" x=\"{x}\" y=\"{below}\">{}</text>", escaped(&second));
     }
     out.push_str("</a></g>");
 }

@@ -1,9 +1,16 @@
-//! A payload to begin with: what the templates of a document read of it, each with a value that says least.
+//! A payload and answers to begin with: what the templates of a document read of them, each with a value that
+//! says least.
 
+use automate_core::actions::Catalog;
+use automate_core::document::Document;
+use automate_core::document::definition::StepKind;
+use automate_core::status::Effect;
 use serde_json::{Map, Value, json};
 
 /// Values of one sample.
 const VALUES: usize = 200;
+/// Steps that answers are made for.
+const STEPS: usize = 50;
 /// Names on the way to a value.
 const DEPTH: usize = 16;
 
@@ -12,6 +19,23 @@ pub(super) fn sample_of(document: &Value, roots: &[&str]) -> Value {
     let mut sample = Sample { root: Value::Object(Map::new()), values: 0 };
     sample.read(document, roots);
     sample.root
+}
+
+/// What a document reads of the outputs of steps that a test does not perform, by the steps' names: what their
+/// actions declare about their outputs says too little for those that build on them.
+pub(super) fn answers_of(document: &Document, actions: &dyn Catalog) -> Value {
+    let mut answers = Map::new();
+    for step in document.workflow.steps.iter().take(STEPS) {
+        let StepKind::Uses { action, .. } = &step.kind else { continue };
+        if actions.action(action).is_none_or(|action| action.effect == Effect::Pure) {
+            continue;
+        }
+        let answer = sample_of(&document.value, &[&format!("steps.{}.output", step.id)]);
+        if answer.as_object().is_some_and(|answer| !answer.is_empty()) {
+            answers.insert(step.id.clone(), answer);
+        }
+    }
+    Value::Object(answers)
 }
 
 struct Sample {
@@ -131,6 +155,14 @@ mod tests {
         });
         assert_eq!(sample_of(&document, &["event.payload"]), sample);
         assert_eq!(sample_of(&document, &["inputs"]), json!({ "n": 100 }));
+    }
+
+    #[test]
+    fn the_output_of_a_step_is_told_from_that_of_another() {
+        let document =
+            json!(["{{ steps.a.output.body.name }}", "{{ steps.ab.output.n }}", "{{ steps.a.output.status == 200 }}"]);
+        let sample = json!({ "body": { "name": "sample" }, "status": 200 });
+        assert_eq!(sample_of(&document, &["steps.a.output"]), sample);
     }
 
     #[test]

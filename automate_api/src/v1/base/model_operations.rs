@@ -6,7 +6,8 @@ use automate_store::resource::{
     ListQuery, Model, ParameterDoc, ResourceError, ResourceHooks, Row, Selection, parameters, selection_parameters,
 };
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -110,6 +111,16 @@ fn list(face: &Arc<Face>) -> Operation {
     operation.handler(move |call| list_rows(Arc::clone(&face), call))
 }
 
+/// A page as it is written.
+#[derive(Serialize)]
+struct PageBody {
+    results: Vec<Value>,
+    next: Option<String>,
+    previous: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+}
+
 async fn list_rows(face: Arc<Face>, call: Call) -> Result<Reply, Problem> {
     let mut query = ListQuery::parse(face.model, &call.query)?;
     if call.query("limit").is_none() {
@@ -119,11 +130,7 @@ async fn list_rows(face: Arc<Face>, call: Call) -> Result<Reply, Problem> {
     let query = face.view.narrow(&call.principal, query)?;
     let page = call.api.resources().list(face.model, &call.writer(), &query).await?;
     let results = face.show(&call, page.results).await?;
-    let mut body = json!({ "results": results, "next": page.next, "previous": page.previous });
-    if let Some(count) = page.count {
-        body["count"] = count.into();
-    }
-    Reply::ok(body)
+    Reply::ok(PageBody { results, next: page.next, previous: page.previous, count: page.count })
 }
 
 fn retrieve(face: &Arc<Face>) -> Operation {

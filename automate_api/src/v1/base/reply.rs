@@ -5,7 +5,6 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::sse::StreamEvent;
 use crate::Problem;
@@ -14,8 +13,8 @@ use crate::Problem;
 pub enum ReplyBody {
     /// Nothing.
     Empty,
-    /// JSON.
-    Json(Value),
+    /// JSON, written.
+    Json(Bytes),
     /// Anything; the header says of which type.
     Bytes(Bytes),
     /// Server-sent events, until the stream ends.
@@ -50,11 +49,11 @@ impl Reply {
     /// # Errors
     /// 500 where the value cannot be written as JSON.
     pub fn json(status: StatusCode, value: impl Serialize) -> Result<Self, Problem> {
-        let value = serde_json::to_value(value).map_err(|error| {
+        let bytes = serde_json::to_vec(&value).map_err(|error| {
             tracing::error!(%error, "an answer cannot be written as JSON");
             Problem::internal()
         })?;
-        Ok(Self::of(status, ReplyBody::Json(value)))
+        Ok(Self::of(status, ReplyBody::Json(bytes.into())))
     }
 
     /// 200 with JSON.

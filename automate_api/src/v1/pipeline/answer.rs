@@ -14,13 +14,7 @@ pub(super) fn of(api: &ApiV1, principal: &Principal, reply: Reply) -> Result<Res
     let (media_type, body) = match reply.body {
         ReplyBody::Empty => (None, Body::empty()),
         ReplyBody::Bytes(bytes) => (None, Body::from(bytes)),
-        ReplyBody::Json(value) => {
-            let bytes = serde_json::to_vec(&value).map_err(|error| {
-                tracing::error!(%error, "an answer cannot be written as JSON");
-                Problem::internal()
-            })?;
-            (Some("application/json"), Body::from(bytes))
-        }
+        ReplyBody::Json(bytes) => (Some("application/json"), Body::from(bytes)),
         ReplyBody::Events(stream) => {
             let slots = api.stream_slots(principal.tenant)?;
             let events = Events::new(stream, api.shutdown().clone(), api.settings().heartbeat, slots);

@@ -8,14 +8,13 @@ mod watching;
 
 use std::sync::Arc;
 
-use automate_core::access::Principal;
-use automate_core::ids::{ExecutionId, first_v7_at};
+use automate_core::ids::ExecutionId;
 use automate_core::limits;
 use automate_store::models::executions::{EXECUTIONS, LOGS, STEPS};
-use automate_store::resource::{Comparison, ListQuery, Model, Selection};
+use automate_store::resource::{Model, Selection};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub(super) use self::replay::ReplayVersion;
@@ -54,15 +53,6 @@ impl BaseReadOnlyViewSet for Executions {
                 if matches!(action, Action::Custom(_)) { read } else { model_access(&EXECUTIONS, action) }
             }
         }
-    }
-
-    /// Ids are made in the order of time and have an index; the column of times has none.
-    fn get_queryset(&self, _principal: &Principal, mut query: ListQuery) -> Result<ListQuery, Problem> {
-        query.ordering.iter_mut().filter(|by| by.column == "created_at").for_each(|by| by.column = "id");
-        query.ordering.dedup_by_key(|by| by.column);
-        let times = query.filters.iter().filter(|filter| filter.column == "created_at");
-        let bounds: Vec<_> = times.filter_map(|filter| id_bound(filter.comparison, filter.values.first()?)).collect();
-        Ok(bounds.into_iter().fold(query, |query, (comparison, id)| query.filter("id", comparison, vec![json!(id)])))
     }
 
     fn represent(&self, _call: &Call, fields: Map<String, Value>) -> Result<Value, Problem> {
@@ -104,24 +94,6 @@ impl BaseReadOnlyViewSet for Executions {
         operations.extend(control::operations());
         operations.push(replay::operation());
         operations
-    }
-}
-
-/// How far the time in an id may be from the time in the row, at most: both are of the process that
-/// accepted it.
-const APART: chrono::TimeDelta = chrono::TimeDelta::hours(1);
-
-/// What a condition on the time says about the id.
-fn id_bound(comparison: Comparison, time: &Value) -> Option<(Comparison, uuid::Uuid)> {
-    let time: DateTime<Utc> = time.as_str()?.parse().ok()?;
-    match comparison {
-        Comparison::Greater | Comparison::GreaterOrEqual => {
-            Some((Comparison::GreaterOrEqual, first_v7_at(time.checked_sub_signed(APART)?)))
-        }
-        Comparison::Less | Comparison::LessOrEqual => {
-            Some((Comparison::Less, first_v7_at(time.checked_add_signed(APART)?)))
-        }
-        _ => None,
     }
 }
 

@@ -116,16 +116,24 @@ pub fn curve(points: &[Point]) -> String {
     let mut last: Option<Point> = None;
     for point in points {
         let _ = match last {
-            None => write!(path, "M{:.1} {:.1}", point.x, point.y),
-            Some(from) if (from.x - point.x).abs() < 0.05 => write!(path, "V{:.1}", point.y),
+            None => write!(path, "M{} {}", tenths(point.x), tenths(point.y)),
+            Some(from) if (from.x - point.x).abs() < 0.05 => write!(path, "V{}", tenths(point.y)),
+            // From where the line is: in a large picture that is half as long as the places themselves.
             Some(from) => {
-                let middle = f64::midpoint(from.y, point.y);
-                write!(path, "C{:.1} {middle:.1} {:.1} {middle:.1} {:.1} {:.1}", from.x, point.x, point.x, point.y)
+                let (right, down) = (tenths(point.x - from.x), tenths(point.y - from.y));
+                let middle = tenths(down / 2.0);
+                write!(path, "c0 {middle} {right} {middle} {right} {down}")
             }
         };
         last = Some(*point);
     }
     path
+}
+
+/// A coordinate as exact as it can be seen, which is written without needless digits.
+#[must_use]
+pub fn tenths(coordinate: f64) -> f64 {
+    (coordinate * 10.0).round() / 10.0
 }
 
 /// A text of so many characters at most; the last one says that there were more.
