@@ -5,7 +5,7 @@
 #   scripts/browser.sh                 every suite, against target/debug/automate (or AUTOMATE_BIN)
 #   scripts/browser.sh SUITE…          only these: gallery crawl journey security conflict
 #   scripts/browser.sh install         only installs
-#   scripts/browser.sh screenshots     the newcomer's path once more, its pictures into docs/admin/
+#   scripts/browser.sh screenshots     the newcomer's path with a mouse, its pictures into docs/admin/
 #
 # AUTOMATE_BIN            the program under test (default: target/debug/automate, built where it is not there)
 # TEST_DATABASE_URL       a PostgreSQL to run on; the suites make databases of their own in it (default: SQLite)

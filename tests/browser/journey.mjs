@@ -40,7 +40,7 @@ const MODES = {
 };
 
 const suite = new Suite('journey');
-const only = process.argv.find((each) => each.startsWith('--only='))?.slice('--only='.length);
+const only = documents ? 'with a mouse' : process.argv.find((each) => each.startsWith('--only='))?.slice('--only='.length);
 for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || name.includes(only))) {
   const upstream = await Upstream.start();
   const server = await Server.start({ user: false });
@@ -49,22 +49,22 @@ for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || 
   const { page, watch } = person;
   const hand = new Hand(person);
   const scripts = options.javaScriptEnabled !== false;
-  const normal = mode === 'with a mouse';
-  const button = (name) => page.getByRole('main').getByRole('button', { name });
+    const button = (name) => page.getByRole('main').getByRole('button', { name });
   const link = (name) => page.getByRole('main').getByRole('link', { name });
   let number = 0;
   const picture = async (name) => {
     number += 1;
-    if (normal && documents) await page.screenshot({ path: join(folder(pictures), `${String(number).padStart(2, '0')}-${name}.png`) });
+    if (documents) await page.screenshot({ path: join(folder(pictures), `${String(number).padStart(2, '0')}-${name}.png`) });
   };
   let broken = false;
-  /** One step of the path; once one fails, the next ones have nothing to stand on. */
+  /** One step of the path; once one does not get to its end, the next ones have nothing to stand on. */
   const step = async (title, deed) => {
     if (broken) return suite.skip(`${mode}: ${title}`, 'an earlier step failed');
-    const before = suite.failed;
+    let done = false;
     await suite.test(`${mode}: ${title}`, async () => {
       try {
         await deed();
+        done = true;
       } catch (error) {
         await page.screenshot({ path: join(folder(join(process.env.AUTOMATE_BROWSER_SHOTS ?? '/tmp', 'journey')), `${mode.replaceAll(' ', '-')}-${title.replace(/[^a-z]+/gi, '-').slice(0, 40)}.png`), fullPage: true }).catch(() => {});
         error.message += `\n    at ${page.url()}`;
@@ -72,7 +72,7 @@ for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || 
       }
       return [...(scripts ? await axe(page) : []), ...watch.take()];
     });
-    broken ||= suite.failed > before;
+    broken ||= !done;
     return null;
   };
   /** The page again, until it says what it is to say: by itself where scripts run, else by loading it. */
@@ -162,13 +162,16 @@ for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || 
     assert(execution, `curl answered ${said}`);
   });
   await step('it is watched while it runs', async () => {
-    upstream.delay = 1500;
+    let release;
+    upstream.held = new Promise((answer) => { release = answer; });
     const again = JSON.parse(await (await fetch(`${server.origin}/hooks/default/first-orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ...EVENT, number: 'A-2' }) })).text());
     await hand.go('Executions');
     await hand.press(page.getByRole('main').locator(`a[href*="${again.execution_ids[0]}"]`));
+    await wait(page.locator('.page-head .state-running'), 'the execution to be shown as running');
     await picture('running');
+    upstream.held = null;
+    release();
     await wait(page.locator('.page-head .state-completed'), 'the execution to be shown as completed');
-    upstream.delay = 0;
     await picture('completed');
   });
   await step('a broken one is found under Failing, and says why', async () => {
