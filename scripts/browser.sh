@@ -5,7 +5,7 @@
 #   scripts/browser.sh                 every suite, against target/debug/automate (or AUTOMATE_BIN)
 #   scripts/browser.sh SUITE…          only these: gallery crawl journey security conflict
 #   scripts/browser.sh install         only installs
-#   scripts/browser.sh screenshots     the newcomer's path once more, its pictures into docs/admin/
+#   scripts/browser.sh screenshots     the newcomer's path with a mouse, its pictures into docs/admin/
 #
 # AUTOMATE_BIN            the program under test (default: target/debug/automate, built where it is not there)
 # TEST_DATABASE_URL       a PostgreSQL to run on; the suites make databases of their own in it (default: SQLite)
@@ -95,6 +95,6 @@ awk -v on="$on" -v took="$(($(date +%s) - began))" '
     { passed[$1] = $2; failed[$1] = $3; skipped[$1] = $4 }
     END {
         for (suite in passed) { p += passed[suite]; f += failed[suite]; s += skipped[suite]; n++ }
-        printf "browser tests run on %s: %d suites, %d passed, %d failed, %d skipped, in %d s\n", on, n, p, f, s, took
+        printf "browser tests run on %s: %d suite%s, %d passed, %d failed, %d skipped, in %d s\n", on, n, n == 1 ? "" : "s", p, f, s, took
     }' "$AUTOMATE_BROWSER_COUNTS"
 exit $status

@@ -27,7 +27,7 @@ const kind = (path) => {
   return `${pathname}?${[...new Set(url.searchParams.keys())].sort().join('&')}`;
 };
 
-/** For axe: one page of each place, and one with a question. */
+/** For axe: one page of each place, one with a question, one of each tab. */
 const pages = new Map();
 const sources = new Map();
 /** Two browsers' tabs at a time: while one waits for the server, the other lays out. */
@@ -52,7 +52,8 @@ async function crawl(person) {
     if (answer.status() >= 400 && path !== '/admin/no/such/page/') problems.push(`${answer.status()} at ${path}, linked from ${sources.get(path)}`);
     for (const problem of forbiddenMarkup(text)) problems.push(`${path}: ${problem}`);
     if (text.length > 250_000) problems.push(`${path}: ${text.length} bytes of HTML`);
-    const short = kind(path).replace(/\?.+/, '?…');
+    const tab = new URL(path, server.origin).searchParams.get('tab');
+    const short = kind(path).replace(/\?.+/, tab ? `?tab-${tab}` : '?…');
     if (!pages.has(short)) pages.set(short, { path, title: await page.title() });
     problems.push(...(await page.evaluate(() => {
       const found = [];

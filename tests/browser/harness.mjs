@@ -151,14 +151,15 @@ export class Upstream {
     const upstream = new Upstream();
     upstream.status = 200;
     upstream.asked = [];
-    upstream.delay = 0;
+    /** What it waits for before it answers. */
+    upstream.held = null;
     upstream.server = createServer((request, response) => {
       let body = '';
       request.on('data', (part) => { body += part; });
       request.on('end', () => {
         upstream.asked.push({ method: request.method, url: request.url, headers: request.headers, body });
         const answer = upstream.status < 400 ? { name: 'Grace Hopper', id: 7 } : { error: 'the database of the shop is away' };
-        setTimeout(() => response.writeHead(upstream.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer)), upstream.delay);
+        Promise.resolve(upstream.held).then(() => response.writeHead(upstream.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer)));
       });
     });
     await new Promise((done) => { upstream.server.listen(0, '127.0.0.1', done); });

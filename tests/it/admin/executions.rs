@@ -90,7 +90,7 @@ both_databases! {
         let mut ada = site.log_in();
         let here = format!("/admin/executions/{id}/");
         let plan = ada.get(&format!("{here}replay/?from=charge")).is(200);
-        assert!(plan.has("2 steps kept as ended, 1 to run"), "{}", plan.body);
+        assert!(plan.has("2 steps are kept as they ended, 1 runs"), "{}", plan.body);
         let token = plan.hidden("token").unwrap();
         let fields = [("token", token.as_str()), ("from", "charge"), ("version", "pinned")];
         let first = ada.post(&format!("{here}replay/"), &fields);

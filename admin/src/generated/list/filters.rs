@@ -140,7 +140,7 @@ fn view(cx: &Cx, spec: &Spec, filter: &ListFilter, params: &Params, query: &Fiel
     };
     match &kind {
         Kind::Choices(words_of) => {
-            choices.extend(words_of.iter().map(|word| choice(filter.key, word, words(word))));
+            choices.extend(words_of.iter().map(|word| choice(filter.key, word, words(&word.to_lowercase()))));
         }
         Kind::Bool => {
             choices.push(choice(filter.key, "true", "Yes".to_owned()));
