@@ -9,7 +9,7 @@ use automate_core::document::{self, Diagnostic, Document};
 use automate_core::engine::{Effects, Reach};
 use automate_core::limits;
 use automate_core::runtime::{IntakeError, StartRequest, TestAbout, TestError};
-use automate_core::store::{DRAFT, WorkflowRecord};
+use automate_core::store::{DRAFT, StoreError, WorkflowRecord};
 use automate_store::workflows::{self, ListedExecution, ListedVersion};
 use axum::extract::Path;
 use http::StatusCode;
@@ -167,9 +167,12 @@ pub(super) async fn start(cx: Cx, Path(slug): Path<String>, fields: Fields) -> R
         answers: fields.text("answers").to_owned(),
         reads: fields.text("reads") == "true",
     };
+    // A draft can be written by those who may not publish. It must not carry secrets out for them: as with a
+    // publication, somebody who may has looked at what runs.
+    let mut seen = None;
     if typed.is_draft() && typed.reads {
-        // A draft can be written by those who may not publish: it must not carry secrets out for them.
         cx.require("workflow.publish")?;
+        seen = Some(fields.text("row_version").parse().unwrap_or(-1));
     }
     let tested = tested(&cx, &workflow, typed.version).await?;
     let answers = match answers_of(&typed.answers) {
@@ -212,7 +215,7 @@ pub(super) async fn start(cx: Cx, Path(slug): Path<String>, fields: Fields) -> R
     let (engine, author) = (cx.state().engine(), &cx.principal().actor.name);
     let deed = async {
         match typed.is_draft() {
-            true => engine.test_draft(request, &effects, about.about, author).await,
+            true => engine.test_draft(request, &effects, about.about, author, seen).await,
             false => Ok(engine.start_test(request, &effects, about.about).await?),
         }
     };
@@ -231,6 +234,12 @@ pub(super) async fn start(cx: Cx, Path(slug): Path<String>, fields: Fields) -> R
             let errors = problems(tested.inputs.as_ref(), &wrong);
             let form = again(&errors);
             page(&cx, StatusCode::UNPROCESSABLE_ENTITY, workflow, form, &tested, typed, errors).await
+        }
+        Err(TestError::Intake(IntakeError::Store(StoreError::Conflict(_)))) if seen.is_some() => {
+            let now = of_slug(&cx, &slug).await?;
+            errors.add_named("reads", "would read for a draft that has changed since: look at it again".to_owned());
+            let form = again(&errors);
+            page(&cx, StatusCode::CONFLICT, now, form, &tested, typed, errors).await
         }
         Err(TestError::Intake(error)) => Err(refused(error)),
     }

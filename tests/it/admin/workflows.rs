@@ -298,7 +298,16 @@ both_databases! {
         let off = eve.post("/admin/workflows/calls/test/", &[("version", "draft"), ("input", "{}")]);
         assert_eq!(ended(&site, &execution_of(&off))["status"], "completed");
         assert_eq!(count.load(Ordering::SeqCst), 0);
-        let reading = ada.post("/admin/workflows/calls/test/", &[("version", "draft"), ("input", "{}"), ("reads", "true")]);
+        let seen = ada.get("/admin/workflows/calls/test/").is(200).hidden("row_version").unwrap();
+        let fields = [("version", "draft"), ("input", "{}"), ("reads", "true"), ("row_version", seen.as_str())];
+        let base = eve.get("/admin/workflows/calls/edit/").hidden("row_version").unwrap();
+        let other = calling(port, "HEAD");
+        eve.post("/admin/workflows/calls/edit/", &[("source", &other), ("row_version", &base), ("do", "save")]);
+        let changed = ada.post("/admin/workflows/calls/test/", &fields).is(409);
+        let now = changed.hidden("row_version").unwrap();
+        assert_ne!(now, seen);
+        let fields = [("version", "draft"), ("input", "{}"), ("reads", "true"), ("row_version", now.as_str())];
+        let reading = ada.post("/admin/workflows/calls/test/", &fields);
         assert_eq!(ended(&site, &execution_of(&reading))["trigger"]["effects"], "reads");
     }
 

@@ -37,7 +37,7 @@ fn request(version: Option<i32>, input: Value) -> StartRequest {
 
 async fn tested(engine: &Engine, reach: Reach) -> Result<ExecutionId, TestError> {
     let effects = Effects { reach, answers: Map::new() };
-    engine.test_draft(request(None, json!({ "n": 7 })), &effects, TestAbout::Payload, "ada").await
+    engine.test_draft(request(None, json!({ "n": 7 })), &effects, TestAbout::Payload, "ada", None).await
 }
 
 both_databases! {
@@ -75,6 +75,16 @@ both_databases! {
         let Err(TestError::Invalid(findings)) = tested(&engine, Reach::Nothing).await else { panic!("it is refused") };
         assert!(findings.iter().any(|finding| finding.message.contains("once.undo")), "{findings:?}");
         assert_eq!(engine.ports().store.count_executions(TENANT, &Default::default()).await.expect("a count"), 0);
+    }
+
+    async fn a_draft_that_has_changed_since_it_was_looked_at_is_not_tested(db: TestDatabase) {
+        let bed = Bed::new(db);
+        let engine = bed.engine(Bed::settings()).await;
+        let seen = engine.save_draft(TENANT, DRAFTED).await.expect("it is saved").row_version;
+        engine.save_draft(TENANT, DRAFTED).await.expect("it is saved");
+        let effects = Effects { reach: Reach::Reads, answers: Map::new() };
+        let late = engine.test_draft(request(None, json!({})), &effects, TestAbout::Payload, "ada", Some(seen)).await;
+        assert!(matches!(late, Err(TestError::Intake(IntakeError::Store(StoreError::Conflict(_))))));
     }
 
     async fn only_a_draft_that_is_there_is_tested(db: TestDatabase) {

@@ -80,16 +80,21 @@ impl Engine {
     ///
     /// # Errors
     /// The findings of a draft that is wrong, and those of [`Engine::start_test`]; `NOT_FOUND` where there is no
-    /// draft.
+    /// draft, `Conflict` of the store where the workflow is not at the `row_version` that is expected.
     pub async fn test_draft(
         &self,
         request: StartRequest,
         effects: &Effects,
         about: TestAbout,
         author: &str,
+        expected: Option<i32>,
     ) -> Result<ExecutionId, TestError> {
         let tenant = request.tenant_id;
         let workflow = self.ports().store.workflow(tenant, &request.workflow).await.map_err(named)?;
+        if expected.is_some_and(|expected| expected != workflow.row_version) {
+            let message = format!("workflow `{}` has changed since", request.workflow);
+            return Err(StoreError::Conflict(message).into());
+        }
         let source = workflow
             .draft
             .clone()
