@@ -31,11 +31,14 @@ async fn named(site: &Site, table: &str, condition: &str) -> BTreeMap<String, St
     row
 }
 
+/// A table, the row's condition, its form, columns that the form does not have, and what is typed.
+type Form<'a> = (&'a str, &'a str, String, &'a [&'a str], &'a [(&'a str, &'a str)]);
+
 both_databases! {
     async fn columns_that_a_form_does_not_have_are_dropped_and_named_in_the_log(db: TestDatabase) {
         let (site, _, mut ada) = full(db).await;
         let eve = site.make_person("eve@example.org", TenantId::DEFAULT, &["people.view_user"]).await.to_string();
-        let forms: [(&str, &str, String, &[&str], &[(&str, &str)]); 4] = [
+        let forms: [Form<'_>; 4] = [
             ("users", "email = 'eve@example.org'", format!("/admin/people/user/{eve}/change/"),
                 &["id", "tenant_id", "email_key", "password_hash", "totp_secret", "totp_last_step", "totp_confirmed_at", "last_login_at", "password_changed_at", "created_at"],
                 &[("email", "eve@example.org"), ("name", "Eve"), ("is_active", "true"), ("is_staff", "true"), ("permissions", "people.view_user")]),
