@@ -7,7 +7,7 @@ use automate_core::document::{Change, ChangeKind, Graph};
 use similar::{ChangeTag, TextDiff};
 
 use crate::operations::graph::GraphState;
-use crate::operations::words::many;
+use crate::operations::words::are;
 
 /// How long the search for the smallest difference may take before a coarser one will do.
 const TIME: Duration = Duration::from_millis(300);
@@ -42,7 +42,7 @@ pub(in crate::operations) fn rows_of(old: &str, new: &str) -> Vec<DiffRow> {
         let begins = (first.old_range().start, first.new_range().start);
         if begins != last {
             let left_out = begins.0.saturating_sub(last.0);
-            rows.push(gap(format!("{}, the same", many(left_out, "line"))));
+            rows.push(gap(format!("{} the same", are(left_out, "line"))));
         }
         for op in &group {
             last = (op.old_range().end, op.new_range().end);
