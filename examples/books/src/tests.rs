@@ -6,7 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use async_trait::async_trait;
 use automate::api::v1::AuthError;
 use automate::core::access::{Actor, EVERYTHING, Principal};
+use automate::core::audit::Origin;
 use automate::core::ids::TenantId;
+use automate::governance::identity::{Client, Credentials, LogIn, NewUser, Password};
+use automate::store::resource::Writer;
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,22 +37,76 @@ impl Authenticator for Librarian {
 
 struct Library {
     address: SocketAddr,
+    parts: Parts,
+    stop: CancellationToken,
+    serving: tokio::task::JoinHandle<Result<(), AppError>>,
+    _folder: tempfile::TempDir,
 }
 
 impl Library {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.database.url = format!("sqlite://{}", folder.path().join("automate.db").display());
+        config.data_dir = folder.path().to_owned();
+        let parts = app().authenticator(Librarian).build(&config, Role::Accept).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn({
+            let (parts, stop) = (parts.clone(), stop.clone());
+            async move { parts.serve(listener, &config, Role::Accept, stop).await }
+        });
+        Self { address, parts, stop, serving, _folder: folder }
+    }
+
+    async fn close(self) {
+        self.stop.cancel();
+        self.serving.await.unwrap().unwrap();
+        self.parts.close().await;
+    }
+
+    /// The cookie of somebody who has logged in to the admin.
+    async fn cookie(&self) -> String {
+        let identity = &self.parts.identity;
+        let principal = Principal::operator(Actor::cli("librarian"), TenantId::DEFAULT);
+        let (email, password) = ("ada@example.com".to_owned(), "a long walk by the sea".to_owned());
+        let user = NewUser {
+            email: email.clone(),
+            password: Some(Password::new(password.clone())),
+            tenant: Some(TenantId::DEFAULT),
+            is_staff: true,
+            is_superuser: true,
+            ..NewUser::default()
+        };
+        identity.create_user(Writer { principal, origin: Origin::default() }, user).await.unwrap();
+        let credentials = Credentials { email, password: Password::new(password), code: None, next: None };
+        let client = Client { address: self.address.ip(), origin: Origin::default() };
+        match identity.log_in(credentials, &client, None).await.unwrap() {
+            LogIn::Done(done) => done.session.set_cookie.split(';').next().unwrap().to_owned(),
+            LogIn::SecondFactor { .. } => panic!("nobody set a second factor up"),
+        }
+    }
+
     async fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> (u16, String, Value) {
+        let headers = format!("authorization: Bearer aut_librarian\r\ncontent-type: application/json\r\n{headers}");
+        let (head, body) = self.send(method, target, &headers, body).await;
+        let status = head[9..12].parse().unwrap();
+        (status, head.to_lowercase(), serde_json::from_str(&body).unwrap_or_default())
+    }
+
+    /// The head and the body of the answer.
+    async fn send(&self, method: &str, target: &str, headers: &str, body: &str) -> (String, String) {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
         let request = format!(
-            "{method} {target} HTTP/1.1\r\nhost: library\r\nconnection: close\r\nauthorization: Bearer aut_librarian\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+            "{method} {target} HTTP/1.1\r\nhost: library\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
         );
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head[9..12].parse().unwrap();
-        (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or_default())
+        (head.to_owned(), body.to_owned())
     }
 
     async fn get(&self, target: &str) -> Value {
@@ -61,19 +118,7 @@ impl Library {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_lines_serve_a_table_of_ones_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = Config::default();
-    config.database.url = format!("sqlite://{}", folder.path().join("automate.db").display());
-    config.data_dir = folder.path().to_owned();
-    let parts = app().authenticator(Librarian).build(&config, Role::Accept).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let library = Library { address: listener.local_addr().unwrap() };
-    let stop = CancellationToken::new();
-    let serving = tokio::spawn({
-        let (parts, stop) = (parts.clone(), stop.clone());
-        async move { parts.serve(listener, &config, Role::Accept, stop).await }
-    });
-
+    let library = Library::open().await;
     for (title, author, pages) in
         [("Dune", "Frank Herbert", 612), ("Momo", "Michael Ende", 269), ("Emma", "Jane Austen", 474)]
     {
@@ -107,8 +152,25 @@ async fn ten_lines_serve_a_table_of_ones_own() {
     assert_eq!(library.ask("GET", &target, "", "").await.0, 404);
     let document = library.get("/api/v1/openapi.json").await;
     assert!(document["paths"]["/api/v1/books/{id}"]["patch"].is_object());
+    library.close().await;
+}
 
-    stop.cancel();
-    serving.await.unwrap().unwrap();
-    parts.close().await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_holds_no_formula_and_numbers_are_numbers() {
+    const FORMULAS: [&str; 5] = ["=1+1", "+SUM(A1)", "-2+3", "@now", "=HYPERLINK(\"https://evil.example\",\"x\")"];
+    let library = Library::open().await;
+    for title in FORMULAS {
+        let body = json!({ "title": title, "author": "Ada, Countess", "pages": -7 }).to_string();
+        assert_eq!(library.ask("POST", "/api/v1/books", "", &body).await.0, 201, "{title}");
+    }
+    let cookie = format!("cookie: {}\r\n", library.cookie().await);
+    let (head, file) = library.send("GET", "/admin/books/book/export/?format=csv", &cookie, "").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("attachment"), "{head}\n{file}");
+    for title in FORMULAS {
+        let cell = title.replace('"', "\"\"");
+        assert!(file.contains(&format!("'{cell}")), "{title} in {file}");
+        assert!(!file.lines().any(|line| line.split(',').any(|cell| cell.trim_matches('"') == title)), "{file}");
+    }
+    assert!(file.contains("\"Ada, Countess\"") && file.contains("-7") && !file.contains("'-7"), "{file}");
+    library.close().await;
 }
