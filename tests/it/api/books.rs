@@ -102,7 +102,7 @@ impl BaseModelViewSet for Books {
                 .handler(|_| async { Reply::ok(json!({ "imported": 0 })) }),
             Operation::post("/books/break", Action::custom("break"))
                 .answers_nothing("Never.")
-                .deadline(Duration::from_millis(300))
+                .deadline(Duration::from_secs(1))
                 .handler(break_down),
             Operation::get("/books/events", Action::custom("events"))
                 .access(Access::new("books:read", "library.view_book"))
