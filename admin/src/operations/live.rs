@@ -182,20 +182,28 @@ async fn run(cx: Cx, permission: &'static str, mut watch: impl Watch, send: mpsc
             let _ = send.send(News::done().write(&look.id)).await;
             return;
         }
-        let pause = PAUSE.max(began.elapsed() * RESTS);
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = send.closed() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-        if Instant::now() >= end {
-            return;
-        }
-        // Also where there always is something new: it is looked again whether they may see it.
-        if Instant::now() >= beat {
-            beat = Instant::now() + limits::STREAM_HEARTBEAT;
-            if !still_may(&cx, permission).await || send.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+        let next = Instant::now() + PAUSE.max(began.elapsed() * RESTS);
+        // A look that took long is followed by a long rest, over which the client hears that somebody is there.
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = send.closed() => return,
+                () = tokio::time::sleep_until(next.min(beat).min(end)) => {}
+            }
+            if Instant::now() >= end {
                 return;
+            }
+            // Also where there always is something new: it is looked again whether they may see it.
+            if Instant::now() >= beat {
+                beat = Instant::now() + limits::STREAM_HEARTBEAT;
+                if !still_may(&cx, permission).await
+                    || send.send(Bytes::from_static(b": still here\n\n")).await.is_err()
+                {
+                    return;
+                }
+            }
+            if Instant::now() >= next {
+                break;
             }
         }
     }

@@ -2,17 +2,19 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use automate_core::limits;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use bytes::Bytes;
 use http::{Request, header};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -52,8 +54,11 @@ pub(super) async fn run(
                 if response.headers().get(header::CONNECTION).is_some_and(|value| value == "close") {
                     framing.linger.store(true, Ordering::Release);
                 }
+                let activity = Arc::clone(&busy.0);
                 drop(busy);
-                Ok::<_, Infallible>(response)
+                // A stream of events is answered at once and goes on for an hour: each part of it that
+                // is taken is a sign of life. Of a client that takes none, the connection has none.
+                Ok::<_, Infallible>(response.map(|body| Taken { body, activity }))
             }
         })
     };
@@ -89,11 +94,12 @@ pub(super) async fn run(
     }
 }
 
-/// Whether a connection has requests under way, and since when it has none.
+/// Whether a connection has requests under way, and since when nothing came of it.
 struct Activity {
     opened: Instant,
     busy: AtomicUsize,
-    /// Milliseconds after `opened` at which the last request ended or began; 0 before the first.
+    /// Milliseconds after `opened` at which the last request began or ended, or the last part of an answer
+    /// was taken; 0 before the first.
     last: AtomicU64,
 }
 
@@ -128,6 +134,33 @@ impl Activity {
             0 => Idle::Never,
             last => Idle::For(self.opened.elapsed().saturating_sub(Duration::from_millis(last))),
         }
+    }
+}
+
+/// The body of an answer, which says of each part that it was taken.
+struct Taken {
+    body: Body,
+    activity: Arc<Activity>,
+}
+
+impl hyper::body::Body for Taken {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_ready() {
+            self.activity.touch();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -239,6 +239,26 @@ fn slow_route(takes: Duration) -> Router {
 }
 
 #[tokio::test]
+async fn a_stream_is_not_cut_while_its_client_takes_what_comes() {
+    let ticks = async || {
+        axum::body::Body::from_stream(futures_util::stream::unfold(0_u32, async |n| {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            (n < 12).then(|| (Ok::<_, std::convert::Infallible>(format!("tick {n}\n")), n + 1))
+        }))
+    };
+    let routes = Router::new().route("/ticks", get(ticks));
+    let server = TestServer::start(routes, GRACE).await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(b"GET /ticks HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut head = [0; 12];
+    socket.read_exact(&mut head).await.unwrap();
+    // Three minutes of it, at once.
+    tokio::time::pause();
+    let rest = rest_of(&mut socket).await;
+    assert!(rest.contains("tick 11") && rest.ends_with("0\r\n\r\n"), "{rest}");
+}
+
+#[tokio::test]
 async fn g16_a_stop_lets_requests_end_and_idle_connections_go() {
     let server = TestServer::start(slow_route(Duration::from_millis(400)).merge(plain()), GRACE).await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();
