@@ -163,25 +163,22 @@ impl Shape {
 
     /// A row as it is shown, of what was read of it.
     pub(super) fn shown(&self, read: &Map<String, Value>) -> Map<String, Value> {
-        let show = |(column, sees): &(&'static Column, bool)| {
-            let value = if *sees { read.get(column.name).cloned() } else { None };
-            (column.name.to_owned(), value.unwrap_or(Value::Null))
-        };
-        self.shown.iter().map(show).collect()
+        self.narrowed(read.clone())
     }
 
     /// As [`Shape::shown`], of a row that is needed for nothing else.
     pub(super) fn narrowed(&self, mut read: Map<String, Value>) -> Map<String, Value> {
-        // Most rows are shown as they were read.
-        if read.keys().map(String::as_str).eq(self.shown.iter().map(|(column, _)| column.name)) {
+        // Most rows are shown as they were read. What was read for an order alone is not shown to whoever
+        // may not see it.
+        let as_read = self.shown.iter().map(|(column, sees)| sees.then_some(column.name));
+        if read.keys().map(|name| Some(name.as_str())).eq(as_read) {
             return read;
         }
-        let mut shown = Map::with_capacity(self.shown.len());
-        for (column, sees) in &self.shown {
+        let show = |(column, sees): &(&'static Column, bool)| {
             let (name, value) = read.swap_remove_entry(column.name).unwrap_or((column.name.to_owned(), Value::Null));
-            shown.insert(name, if *sees { value } else { Value::Null });
-        }
-        shown
+            (name, if *sees { value } else { Value::Null })
+        };
+        self.shown.iter().map(show).collect()
     }
 
     /// Whether anything is shown of a row that took a permission.
