@@ -41,27 +41,8 @@ mod entity_$n {
     use automate::admin::{Action, AdminSpec, ListFilter};
     use automate::prelude::*;
 
-    pub mod row {
-        use sea_orm::entity::prelude::*;
-
-        #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-        #[sea_orm(table_name = "things_$n")]
-        pub struct Model {
-            #[sea_orm(primary_key, auto_increment = false)]
-            pub id: Uuid,
-            pub tenant_id: Uuid,
-            pub title: String,
-            pub author: String,
-            pub pages: i32,
-            pub row_version: i32,
-            pub created_at: DateTimeUtc,
-            pub updated_at: DateTimeUtc,
-        }
-
-        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-        pub enum Relation {}
-        impl ActiveModelBehavior for ActiveModel {}
-    }
+    #[path = "$PWD/$source/book.rs"]
+    mod row;
 
     static THINGS: LazyLock<Model> = LazyLock::new(|| {
         use row::Column::*;
@@ -97,7 +78,6 @@ RUST
 
 without=$(measure)
 {
-    echo "#![expect(unreachable_pub, reason = \"made to be measured\")]"
     for n in $(seq "$copies"); do entity "$n"; done
 } >"$source/more.rs"
 sed -i 's/^mod book;$/mod book;\nmod more;/' "$source/main.rs"
