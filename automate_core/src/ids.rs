@@ -90,6 +90,13 @@ pub fn new_v7() -> Uuid {
     Uuid::now_v7()
 }
 
+/// When an id was made, to the millisecond, where it is of version 7 and tells it.
+#[must_use]
+pub fn v7_time(id: Uuid) -> Option<DateTime<Utc>> {
+    let milliseconds = i64::try_from(id.as_u128() >> 80).ok()?;
+    DateTime::from_timestamp_millis(milliseconds).filter(|_| id.get_version_num() == 7)
+}
+
 /// The least id that can have been made at an instant: what was made before has a lesser one.
 #[must_use]
 pub fn first_v7_at(instant: DateTime<Utc>) -> Uuid {

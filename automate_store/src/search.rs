@@ -62,6 +62,8 @@ pub struct ExecutionSearch {
     pub created_from: Option<DateTime<Utc>>,
     /// Accepted before this.
     pub created_before: Option<DateTime<Utc>>,
+    /// As it was at this time: accepted before it, and not ended since.
+    pub as_of: Option<DateTime<Utc>>,
     /// The correlation id.
     pub correlation: Option<String>,
     /// The kind of trigger.
@@ -248,6 +250,7 @@ impl Walk {
         let mut bounds = Vec::new();
         bounds.extend(search.created_from.map(|at| (">=", first_v7_at(at))));
         bounds.extend(search.created_before.map(|at| ("<", first_v7_at(at))));
+        bounds.extend(search.as_of.map(|at| ("<", first_v7_at(at))));
         bounds.extend(page.before.map(|id| ("<", id)));
         bounds.extend(page.after.map(|id| (">", id)));
         // What an execution led to was made after it, soon after mostly.
@@ -343,6 +346,9 @@ fn rest(search: &ExecutionSearch, walk: &Walk, made: &mut Made) -> Vec<String> {
         if let Some(id) = id {
             rest.push(format!("{column} = {}", made.bind(id)));
         }
+    }
+    if let Some(seen) = search.as_of {
+        rest.push(format!("(finished_at IS NULL OR finished_at < {})", made.bind(seen)));
     }
     if search.slowest {
         rest.push("finished_at IS NOT NULL".to_owned());

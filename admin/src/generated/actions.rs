@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use askama::Template;
-use automate_core::ids::new_v7;
+use automate_core::ids::{new_v7, v7_time};
 use automate_core::limits;
 use automate_store::admin_runs::{self, AdminRun, Claimed, NewRun, Progress, RunStatus};
 use automate_store::resource::{Comparison, ListQuery, exact_id};
 use axum::extract::Path;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -99,7 +100,15 @@ pub(super) async fn choose(cx: Cx, here: Here, fields: Fields) -> Reply {
     let mut ids = if fields.has("across") {
         let address = Fields::parse(query.trim_start_matches('?').as_bytes())?;
         let asked = Asked::of(&cx, admin, &address)?;
-        cx.state().resources().ids_up_to(spec.model, &cx.writer(), &asked.query, limits::ADMIN_RUN_ROWS + 1).await?
+        let drawn = fields
+            .text("drawn")
+            .parse()
+            .map_err(|_| AdminError::Form("it does not say when its list was drawn".to_owned()))?;
+        let query = as_drawn(spec, asked.query, drawn);
+        let mut ids =
+            cx.state().resources().ids_up_to(spec.model, &cx.writer(), &query, limits::ADMIN_RUN_ROWS + 1).await?;
+        ids.retain(|id| v7_time(*id).is_none_or(|made| made <= drawn));
+        ids
     } else {
         picked(&cx, admin, &fields).await?
     };
@@ -122,6 +131,15 @@ pub(super) async fn choose(cx: Cx, here: Here, fields: Fields) -> Reply {
     };
     let id = admin_runs::draft(cx.state().database(), run).await?;
     cx.go(&run_url(spec, id, query))
+}
+
+/// What an address asks for, without the rows that were made after its list was drawn: nobody saw those.
+fn as_drawn(spec: &Spec, query: ListQuery, drawn: DateTime<Utc>) -> ListQuery {
+    match spec.model.created_at {
+        Some(column) => query.filter(column, Comparison::LessOrEqual, vec![json!(crate::http::iso(&drawn))]),
+        // The ids tell it, where they are of version 7.
+        None => query,
+    }
 }
 
 /// The rows whose boxes were checked, as far as whoever asks sees them.

@@ -146,6 +146,8 @@ struct ListPage {
     exports: Vec<(&'static str, String)>,
     trash: bool,
     more: Vec<(&'static str, String)>,
+    /// When its rows were read, for what is done with all of them.
+    drawn: String,
 }
 
 #[derive(Template)]
@@ -172,6 +174,8 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
     };
     let resources = cx.state().resources();
     let writer = cx.writer();
+    // Before they are read: a row that comes between is on the page, but in no selection of all.
+    let drawn = cx.now();
     let listed = tokio::time::timeout(limits::LIST_TIME, resources.list(spec.model, &writer, &asked.query)).await;
     let page = match listed {
         Err(_) => None,
@@ -197,6 +201,7 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
             true if params.trash => Nothing::EmptyTrash,
             true => Nothing::FirstUse,
         },
+        drawn: crate::http::iso(&drawn),
         ..list_page(
             &cx,
             admin,
@@ -403,6 +408,7 @@ fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
             Vec::new()
         },
         trash: params.trash,
+        drawn: String::new(),
         more,
         rows,
         shell,

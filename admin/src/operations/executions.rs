@@ -5,6 +5,7 @@ mod newer;
 mod report;
 
 use askama::Template;
+use automate_core::ids::v7_time;
 use automate_store::overview::{self, Counts};
 use automate_store::search::{self, FoundExecution, FoundPage, PageOf, Queued};
 use axum::Router;
@@ -107,6 +108,7 @@ struct ListPage {
     operations: Vec<(&'static str, &'static str)>,
     known: &'static [(&'static str, &'static str)],
     is_search: bool,
+    drawn: String,
 }
 
 fn checked(cx: &Cx, known: &[&str]) -> Result<(), AdminError> {
@@ -132,7 +134,9 @@ async fn show(cx: Cx) -> Reply {
     let q = cx.query().text("q").to_owned();
     let page = PageOf { before: place(&cx, "before")?, after: place(&cx, "after")?, limit: ROWS };
     let counts = overview::counts(cx.state().database(), tenant).await?;
-    let parsed = grammar::parse(&q, cx.now(), cx.prefs().zone);
+    // Before anything is read: what the page may not show is not selected with all that it finds.
+    let drawn = cx.now();
+    let parsed = grammar::parse(&q, drawn, cx.prefs().zone);
     let (query, faults) = match parsed {
         Ok(query) => (query, Vec::new()),
         Err(faults) => (Query { text: q.clone(), ..Query::default() }, faults),
@@ -143,7 +147,7 @@ async fn show(cx: Cx) -> Reply {
         FoundPage::default()
     };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    cx.page_with(status, &list_page(&cx, views, query, faults, counts, (found, page)))
+    cx.page_with(status, &list_page(&cx, views, query, faults, counts, (found, page), drawn))
 }
 
 fn list_page(
@@ -153,8 +157,8 @@ fn list_page(
     faults: Vec<Fault>,
     counts: Counts,
     (found, page): (FoundPage, PageOf),
+    drawn: DateTime<Utc>,
 ) -> ListPage {
-    let now = cx.now();
     let at = |name: &str, id: &str| {
         let fields = Fields::of(vec![("q".to_owned(), query.text.clone()), (name.to_owned(), id.to_owned())]);
         let fields = if query.text.is_empty() { fields.without(&["q"]) } else { fields };
@@ -173,7 +177,7 @@ fn list_page(
             let text = if asc {
                 format!("Looked at the {most} executions that were accepted after it.")
             } else {
-                let when = time_of(id).map(|at| format!(", back to {}", cx.prefs().time(at))).unwrap_or_default();
+                let when = v7_time(id).map(|at| format!(", back to {}", cx.prefs().time(at))).unwrap_or_default();
                 format!("Looked at {most} executions{when}. There may be more in older ones.")
             };
             (text, if slowest || asc { String::new() } else { at("before", &id.to_string()) })
@@ -234,7 +238,7 @@ fn list_page(
         states: states.into(),
         shipped: shipped.collect(),
         views,
-        rows: found.rows.iter().map(|row| held_runs(Row::of(row, now), held)).collect(),
+        rows: found.rows.iter().map(|row| held_runs(Row::of(row, drawn), held)).collect(),
         bound,
         further,
         newer: first.filter(|_| before && !slowest).map(|id| at("after", &id.to_string())).unwrap_or_default(),
@@ -242,6 +246,7 @@ fn list_page(
         operations,
         known: KNOWN,
         is_search: !query.text.is_empty(),
+        drawn: crate::http::iso(&drawn),
         q: query.text,
     }
 }
@@ -249,10 +254,4 @@ fn list_page(
 /// What a worker holds runs, although its row may still say what it was before.
 fn held_runs(row: Row, held: bool) -> Row {
     if held && row.status == "pending" { Row { status: "running", ..row } } else { row }
-}
-
-/// The time in an id of version 7.
-fn time_of(id: uuid::Uuid) -> Option<DateTime<Utc>> {
-    let milliseconds = i64::try_from(id.as_u128() >> 80).ok()?;
-    DateTime::from_timestamp_millis(milliseconds)
 }

@@ -20,6 +20,9 @@ pub struct Selection {
     pub created_from: Option<DateTime<Utc>>,
     /// Only those accepted before this.
     pub created_before: Option<DateTime<Utc>>,
+    /// Only those that somebody who looked at this time could have seen as they are: accepted before it, and
+    /// not ended since.
+    pub as_of: Option<DateTime<Utc>>,
     /// Only those that ended with this error code.
     pub error_code: Option<String>,
     /// Only those whose queue item is a dead letter.

@@ -62,6 +62,10 @@ impl Conditions {
             let place = made.bind(before);
             made.and(&format!("e.created_at < {place}"));
         }
+        if let Some(seen) = selection.as_of {
+            let place = made.bind(seen);
+            made.and(&format!("e.created_at < {place} AND (e.finished_at IS NULL OR e.finished_at < {place})"));
+        }
         if let Some(code) = &selection.error_code {
             // The error is written by this program alone, so its text begins so.
             let begins = format!("{{\"code\":{}", super::progress::json(code));

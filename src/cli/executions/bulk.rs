@@ -167,6 +167,7 @@ async fn start(
             statuses: args.status,
             created_from: args.since,
             created_before: args.until,
+            as_of: None,
             error_code: args.error,
             dead_letters: false,
         },

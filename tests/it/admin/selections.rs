@@ -7,6 +7,7 @@ use automate_tests::both_databases;
 use serde_json::json;
 
 const GROUPS: &str = "/admin/people/group/";
+const WAITS: &str = "workflow: waits\non: [{ manual: true }]\nsteps:\n  - { id: hold, wait: { signal: go } }\n  - { id: charge, fail: declined }\n";
 const BREAKS: &str = "workflow: breaks\non: [{ manual: true }]\nsteps:\n  - { id: charge, fail: declined }\n";
 
 fn make(browser: &mut Browser, name: &str) {
@@ -22,8 +23,14 @@ async fn left(site: &Site, begins: &str) -> Vec<String> {
 
 /// Selects everything that a search finds, to be deleted; answers the page that asks.
 fn across(browser: &mut Browser, search: &str) -> (String, Page) {
-    let query = format!("?q={search}");
-    let chosen = [("action", "delete"), ("across", "1"), ("query", query.as_str())];
+    let list = browser.get(&format!("{GROUPS}?q={search}")).is(200);
+    of_list(browser, &list, search)
+}
+
+/// The same from a list that was drawn before.
+fn of_list(browser: &mut Browser, list: &Page, search: &str) -> (String, Page) {
+    let (query, drawn) = (format!("?q={search}"), list.hidden("drawn").unwrap());
+    let chosen = [("action", "delete"), ("across", "1"), ("query", query.as_str()), ("drawn", drawn.as_str())];
     let place = browser.post(&format!("{GROUPS}actions/"), &chosen).location().to_owned();
     let page = browser.get(&place).is(200);
     (place.split('?').next().unwrap().to_owned(), page)
@@ -60,6 +67,22 @@ both_databases! {
         assert!(left(&site, "kept").await.is_empty());
         let log = tables::texts(&site.database.db, "SELECT action AS name FROM audit_log WHERE action = 'group.bulk_delete' AND outcome = 'asked'").await;
         assert_eq!(log.len(), 1);
+    }
+
+    async fn rows_that_came_after_the_list_was_drawn_are_not_selected_with_all_that_it_finds(db: TestDatabase) {
+        let site = Site::start(db).await;
+        let mut ada = site.log_in();
+        make(&mut ada, "picked 1");
+        make(&mut ada, "picked 2");
+        let list = ada.get(&format!("{GROUPS}?q=picked")).is(200);
+        make(&mut ada, "picked later");
+        let (run, page) = of_list(&mut ada, &list, "picked");
+        assert!(page.has("Delete 2 groups") && !page.has(">picked later<"), "{}", page.body);
+        assert_eq!(ada.post(&run, &[]).status, 303);
+        assert_eq!(left(&site, "picked").await, ["picked later"]);
+        // A form that does not say what it was drawn from is no selection.
+        let chosen = [("action", "delete"), ("across", "1"), ("query", "?q=picked")];
+        assert_eq!(ada.post(&format!("{GROUPS}actions/"), &chosen).status, 422);
     }
 
     async fn a_run_of_many_rows_goes_on_after_the_server_was_killed_and_touches_no_other(db: TestDatabase) {
@@ -114,6 +137,27 @@ both_databases! {
         assert_eq!(left(&site, "picked").await, ["picked 1"]);
         let page = eves.get(GROUPS).is(200);
         assert!(!page.has("value=\"delete\"") && !page.has("/add/"), "{}", page.body);
+    }
+
+    async fn executions_that_were_not_on_the_list_are_not_selected_with_all_that_it_finds(db: TestDatabase) {
+        let site = Site::start(db).await;
+        let ours = site.tenant("default", Some(TenantId::DEFAULT)).await;
+        site.publish("breaks", BREAKS);
+        site.publish("waits", WAITS);
+        let old = site.run(&ours, "breaks", "failed").await;
+        let slow = site.run(&ours, "waits", "waiting").await;
+        let mut ada = site.log_in();
+        let until = ada.get("/admin/executions/?q=state%3Afailed").is(200).hidden("until").unwrap();
+        let new = site.run(&ours, "breaks", "failed").await;
+        // It was there, but had not failed.
+        site.make(&ours, &format!("/executions/{slow}/signal"), &json!({ "name": "go" }));
+        site.becomes(&ours, &slow, "failed").await;
+        let until: String = url::form_urlencoded::byte_serialize(until.as_bytes()).collect();
+        for (search, which) in [("state%3Afailed", "by conditions"), ("state%3Afailed+declined", "one by one")] {
+            let ask = format!("/admin/executions/bulk/?op=replay&across=1&q={search}&until={until}");
+            let ask = ada.get(&ask).is(200);
+            assert!(ask.has("1 execution") && ask.has(&old) && !ask.has(&new) && !ask.has(&slow), "{which}: {}", ask.body);
+        }
     }
 
     async fn executions_that_failed_after_the_page_that_asks_are_not_touched(db: TestDatabase) {

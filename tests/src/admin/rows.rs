@@ -137,15 +137,24 @@ impl Site {
         let input = json!({ "input": { "text": payload_of(&tenant.slug) } });
         let started = self.make(tenant, &format!("/workflows/{workflow}/run"), &input);
         let id = text(&started, "id");
+        self.becomes(tenant, &id, status).await;
+        id
+    }
+
+    /// Waits until an execution stands so.
+    ///
+    /// # Panics
+    /// Where it does not in time.
+    pub async fn becomes(&self, tenant: &Tenant, id: &str, status: &str) {
         for _ in 0..WORK.as_millis() / 50 {
             let now = self.api(tenant, "GET", &format!("/executions/{id}"), None);
             let now: Value = serde_json::from_str(&now.body).unwrap();
             if now["status"] == status {
-                return id;
+                return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{id} of {workflow} is not {status}")
+        panic!("{id} is not {status}")
     }
 
     /// Delivers a webhook, as soon as somebody listens to its path.

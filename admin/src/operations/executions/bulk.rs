@@ -98,7 +98,7 @@ struct Asked {
     /// How the selection differs from what one may expect.
     note: String,
     q: String,
-    /// When the selection was frozen.
+    /// When the list was drawn that everything was selected on: what came later is not selected.
     until: DateTime<Utc>,
 }
 
@@ -145,8 +145,8 @@ async fn across(cx: &Cx, q: &str, until: DateTime<Utc>) -> Result<(Selection, St
     let query = grammar::parse(q, until, cx.prefs().zone)
         .map_err(|faults| AdminError::Query(faults.into_iter().map(|fault| fault.message).collect()))?;
     let mut search = query.search;
-    // What arrives from now on was not seen by whoever decides.
-    search.created_before = Some(search.created_before.map_or(until, |before| before.min(until)));
+    // What arrives or ends from then on was not seen by whoever decides.
+    search.as_of = Some(until);
     if let Some(selection) = same(&search) {
         return Ok((selection, String::new()));
     }
@@ -173,6 +173,7 @@ fn same(search: &ExecutionSearch) -> Option<Selection> {
         workflow: search.workflow.clone(),
         created_from: search.created_from,
         created_before: search.created_before,
+        as_of: search.as_of,
         queued: search.queued.filter(|queued| *queued == Queued::Dead),
         ..ExecutionSearch::default()
     };
@@ -186,6 +187,7 @@ fn same(search: &ExecutionSearch) -> Option<Selection> {
         statuses: search.statuses.clone(),
         created_from: search.created_from,
         created_before: search.created_before,
+        as_of: search.as_of,
         dead_letters: search.queued == Some(Queued::Dead),
         ..Selection::default()
     })

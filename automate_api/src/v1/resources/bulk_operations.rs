@@ -132,6 +132,9 @@ struct BulkSelection {
     created_from: Option<DateTime<Utc>>,
     /// Only those accepted before this.
     created_before: Option<DateTime<Utc>>,
+    /// Only those that a list read at this time could have shown as they are: accepted before it, and not ended
+    /// since.
+    as_of: Option<DateTime<Utc>>,
     /// Only those that ended with this error code.
     #[schema(min_length = 1, max_length = 200)]
     error_code: Option<String>,
@@ -330,6 +333,7 @@ fn request(call: &Call) -> Result<(BulkRequest, Value), Problem> {
         statuses: selection.statuses,
         created_from: selection.created_from,
         created_before: selection.created_before,
+        as_of: selection.as_of,
         error_code: selection.error_code,
         dead_letters: selection.dead_letters,
     };
