@@ -82,7 +82,7 @@ both_databases! {
         assert_eq!(left(&site, "picked").await, ["picked later"]);
         // A form that does not say what it was drawn from is no selection.
         let chosen = [("action", "delete"), ("across", "1"), ("query", "?q=picked")];
-        assert_eq!(ada.post(&format!("{GROUPS}actions/"), &chosen).status, 422);
+        assert_eq!(ada.post(&format!("{GROUPS}actions/"), &chosen).status, 400);
     }
 
     async fn a_run_of_many_rows_goes_on_after_the_server_was_killed_and_touches_no_other(db: TestDatabase) {
