@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use automate_store::resource::{ListQuery, Row};
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use crate::column::ListColumn;
@@ -15,34 +15,40 @@ use crate::layers::Layers as _;
 use crate::model_admin::BaseModelAdmin;
 use crate::spec::{AdminSpec, Spec};
 
-#[async_trait]
+/// Its futures are those of the admin itself, as they are: one more around each would be compiled anew
+/// for each entity.
 pub(crate) trait AnyAdmin: Send + Sync + 'static {
     fn spec(&self) -> &Spec;
     fn list_display(&self, cx: &Cx) -> Vec<ListColumn>;
     fn queryset(&self, cx: &Cx, query: ListQuery) -> ListQuery;
     fn readonly_fields(&self, cx: &Cx, row: Option<&Row>) -> Vec<&'static str>;
     fn fieldsets(&self, cx: &Cx, row: Option<&Row>) -> Vec<Fieldset>;
-    async fn widgets(&self, cx: &Cx, row: Option<&Row>) -> Result<Vec<(&'static str, Widget)>, AdminError>;
-    async fn initial(&self, cx: &Cx, row: Option<&Row>) -> Result<Map<String, Value>, AdminError>;
+    fn widgets<'a>(
+        &'a self,
+        cx: &'a Cx,
+        row: Option<&'a Row>,
+    ) -> BoxFuture<'a, Result<Vec<(&'static str, Widget)>, AdminError>>;
+    fn initial<'a>(&'a self, cx: &'a Cx, row: Option<&'a Row>)
+    -> BoxFuture<'a, Result<Map<String, Value>, AdminError>>;
     fn row_links(&self, cx: &Cx, row: &Row) -> Vec<(String, String)>;
     fn shown_once(&self, row: &Row) -> Option<(String, String)>;
-    async fn clean(
-        &self,
-        cx: &Cx,
-        row: Option<&Row>,
-        fields: &mut Map<String, Value>,
-        errors: &mut FieldErrors,
-    ) -> Result<(), AdminError>;
+    fn clean<'a>(
+        &'a self,
+        cx: &'a Cx,
+        row: Option<&'a Row>,
+        fields: &'a mut Map<String, Value>,
+        errors: &'a mut FieldErrors,
+    ) -> BoxFuture<'a, Result<(), AdminError>>;
     /// `spec` is the admin's own, perhaps with more hooks: what is stored with the row.
-    async fn save(
-        &self,
-        cx: &Cx,
-        spec: &Spec,
-        row: Option<&Row>,
+    fn save<'a>(
+        &'a self,
+        cx: &'a Cx,
+        spec: &'a Spec,
+        row: Option<&'a Row>,
         fields: Map<String, Value>,
         version: Option<i64>,
-    ) -> Result<Row, AdminError>;
-    async fn delete(&self, cx: &Cx, row: &Row) -> Result<(), AdminError>;
+    ) -> BoxFuture<'a, Result<Row, AdminError>>;
+    fn delete<'a>(&'a self, cx: &'a Cx, row: &'a Row) -> BoxFuture<'a, Result<(), AdminError>>;
 }
 
 /// The thin shim.
@@ -61,7 +67,6 @@ impl<A: BaseModelAdmin> Erased<A> {
     }
 }
 
-#[async_trait]
 impl<A: BaseModelAdmin> AnyAdmin for Erased<A> {
     fn spec(&self) -> &Spec {
         &self.spec
@@ -83,12 +88,20 @@ impl<A: BaseModelAdmin> AnyAdmin for Erased<A> {
         self.admin.get_fieldsets(cx, &self.spec, row)
     }
 
-    async fn widgets(&self, cx: &Cx, row: Option<&Row>) -> Result<Vec<(&'static str, Widget)>, AdminError> {
-        self.admin.get_widgets(cx, row).await
+    fn widgets<'a>(
+        &'a self,
+        cx: &'a Cx,
+        row: Option<&'a Row>,
+    ) -> BoxFuture<'a, Result<Vec<(&'static str, Widget)>, AdminError>> {
+        self.admin.get_widgets(cx, row)
     }
 
-    async fn initial(&self, cx: &Cx, row: Option<&Row>) -> Result<Map<String, Value>, AdminError> {
-        self.admin.get_initial(cx, row).await
+    fn initial<'a>(
+        &'a self,
+        cx: &'a Cx,
+        row: Option<&'a Row>,
+    ) -> BoxFuture<'a, Result<Map<String, Value>, AdminError>> {
+        self.admin.get_initial(cx, row)
     }
 
     fn row_links(&self, cx: &Cx, row: &Row) -> Vec<(String, String)> {
@@ -99,28 +112,28 @@ impl<A: BaseModelAdmin> AnyAdmin for Erased<A> {
         self.admin.get_shown_once(row)
     }
 
-    async fn clean(
-        &self,
-        cx: &Cx,
-        row: Option<&Row>,
-        fields: &mut Map<String, Value>,
-        errors: &mut FieldErrors,
-    ) -> Result<(), AdminError> {
-        self.admin.clean(cx, row, fields, errors).await
+    fn clean<'a>(
+        &'a self,
+        cx: &'a Cx,
+        row: Option<&'a Row>,
+        fields: &'a mut Map<String, Value>,
+        errors: &'a mut FieldErrors,
+    ) -> BoxFuture<'a, Result<(), AdminError>> {
+        self.admin.clean(cx, row, fields, errors)
     }
 
-    async fn save(
-        &self,
-        cx: &Cx,
-        spec: &Spec,
-        row: Option<&Row>,
+    fn save<'a>(
+        &'a self,
+        cx: &'a Cx,
+        spec: &'a Spec,
+        row: Option<&'a Row>,
         fields: Map<String, Value>,
         version: Option<i64>,
-    ) -> Result<Row, AdminError> {
-        self.admin.save_model(cx, spec, row, fields, version).await
+    ) -> BoxFuture<'a, Result<Row, AdminError>> {
+        self.admin.save_model(cx, spec, row, fields, version)
     }
 
-    async fn delete(&self, cx: &Cx, row: &Row) -> Result<(), AdminError> {
-        self.admin.delete_model(cx, &self.spec, row).await
+    fn delete<'a>(&'a self, cx: &'a Cx, row: &'a Row) -> BoxFuture<'a, Result<(), AdminError>> {
+        self.admin.delete_model(cx, &self.spec, row)
     }
 }

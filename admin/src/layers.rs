@@ -10,13 +10,9 @@ use crate::action::Action;
 use crate::filter::ListFilter;
 use crate::http::Cx;
 use crate::model_admin::BaseModelAdmin;
-use crate::spec::{Spec, Verb};
+use crate::spec::{Spec, Verb, names};
 
 type ColumnOf<A> = <<A as BaseModelAdmin>::Entity as EntityTrait>::Column;
-
-fn names<C: sea_orm::ColumnTrait>(columns: Vec<C>) -> Vec<&'static str> {
-    columns.into_iter().map(|column| column.as_str()).collect()
-}
 
 /// Layers of an admin: `()`, one marker, or a tuple of them.
 pub trait Layers<A> {
@@ -110,7 +106,7 @@ pub struct Export;
 
 impl<A: ExportMixin> Layers<A> for Export {
     fn apply(admin: &Arc<A>, spec: &mut Spec) {
-        spec.export = Some(exported(spec, names(admin.get_export_columns())));
+        spec.export = Some(exported(spec, names(&admin.get_export_columns())));
     }
 }
 
@@ -134,8 +130,8 @@ pub struct ImportExport;
 
 impl<A: ImportExportBaseAdmin> Layers<A> for ImportExport {
     fn apply(admin: &Arc<A>, spec: &mut Spec) {
-        spec.export = Some(exported(spec, names(admin.get_export_columns())));
-        let mut import = names(admin.get_import_columns());
+        spec.export = Some(exported(spec, names(&admin.get_export_columns())));
+        let mut import = names(&admin.get_import_columns());
         if import.is_empty() {
             import = spec.model.columns.iter().filter(|column| column.on_create).map(|column| column.name).collect();
         }

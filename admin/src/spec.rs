@@ -114,6 +114,10 @@ impl std::fmt::Debug for Spec {
 }
 
 impl Spec {
+    fn shows(&mut self, columns: Vec<&'static str>) {
+        self.list_display = columns.into_iter().map(ListColumn::named).collect();
+    }
+
     /// What follows from the model alone: every column that is shown and short, every filter and
     /// order that it declares.
     #[must_use]
@@ -203,8 +207,13 @@ pub struct AdminSpec<E: EntityTrait> {
     entity: std::marker::PhantomData<E>,
 }
 
-fn names<C: sea_orm::ColumnTrait>(columns: impl IntoIterator<Item = C>) -> Vec<&'static str> {
-    columns.into_iter().map(|column| column.as_str()).collect()
+/// The names of an entity's columns. A loop and no iterators: it is compiled anew for each entity.
+pub(crate) fn names<C: sea_orm::ColumnTrait>(columns: &[C]) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for column in columns {
+        names.push(column.as_str());
+    }
+    names
 }
 
 impl<E: EntityTrait> AdminSpec<E> {
@@ -213,8 +222,8 @@ impl<E: EntityTrait> AdminSpec<E> {
     }
 
     /// The columns of the list, in order. The first one leads to the row.
-    pub fn list_display(&mut self, columns: impl IntoIterator<Item = E::Column>) -> &mut Self {
-        self.spec.list_display = columns.into_iter().map(ListColumn::of).collect();
+    pub fn list_display(&mut self, columns: impl AsRef<[E::Column]>) -> &mut Self {
+        self.spec.shows(names(columns.as_ref()));
         self
     }
 
@@ -225,8 +234,8 @@ impl<E: EntityTrait> AdminSpec<E> {
     }
 
     /// Fields that can be changed in the list itself.
-    pub fn list_editable(&mut self, columns: impl IntoIterator<Item = E::Column>) -> &mut Self {
-        self.spec.list_editable = names(columns);
+    pub fn list_editable(&mut self, columns: impl AsRef<[E::Column]>) -> &mut Self {
+        self.spec.list_editable = names(columns.as_ref());
         self
     }
 
@@ -261,14 +270,14 @@ impl<E: EntityTrait> AdminSpec<E> {
     }
 
     /// Fields that are shown in the form and not taken from it.
-    pub fn readonly_fields(&mut self, columns: impl IntoIterator<Item = E::Column>) -> &mut Self {
-        self.spec.readonly = names(columns);
+    pub fn readonly_fields(&mut self, columns: impl AsRef<[E::Column]>) -> &mut Self {
+        self.spec.readonly = names(columns.as_ref());
         self
     }
 
     /// Fields that are shown nowhere.
-    pub fn sensitive(&mut self, columns: impl IntoIterator<Item = E::Column>) -> &mut Self {
-        self.spec.sensitive = names(columns);
+    pub fn sensitive(&mut self, columns: impl AsRef<[E::Column]>) -> &mut Self {
+        self.spec.sensitive = names(columns.as_ref());
         self
     }
 

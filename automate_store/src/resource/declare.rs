@@ -1,7 +1,7 @@
 //! What a model is.
 
 use automate_core::limits;
-use sea_orm::{ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
+use sea_orm::{ColumnDef, ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
 
 /// What a column holds, as JSON shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,17 @@ impl Column {
             doc: "",
         }
     }
+
+    /// As the entity defines it.
+    fn of(name: &'static str, definition: &ColumnDef) -> Self {
+        let kind = kind_of(definition.get_column_type());
+        Self {
+            bits: bits_of(definition.get_column_type()),
+            nullable: definition.is_null(),
+            optional: definition.is_null(),
+            ..Self::plain(name, kind)
+        }
+    }
 }
 
 /// A related model that a row can be shown with: `?expand=NAME`.
@@ -160,43 +171,50 @@ impl Model {
     /// `updated_at`.
     #[must_use]
     pub fn of<E: EntityTrait>(name: &'static str, noun: &'static str) -> ModelBuilder<E> {
-        let columns: Vec<Column> = E::Column::iter()
-            .map(|column| {
-                let definition = column.def();
-                let kind = kind_of(definition.get_column_type());
-                Column {
-                    bits: bits_of(definition.get_column_type()),
-                    nullable: definition.is_null(),
-                    optional: definition.is_null(),
-                    ..Column::plain(column.as_str(), kind)
-                }
-            })
-            .collect();
-        let find = |wanted: &str| columns.iter().map(|c| c.name).find(|name| *name == wanted);
-        let keys: Vec<&'static str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
-        let key = keys.first().copied().unwrap_or("id");
-        let table: &'static str = Box::leak(E::default().table_name().to_owned().into_boxed_str());
-        ModelBuilder {
-            model: Self {
-                name,
-                noun,
-                app: name,
-                permission: noun,
-                table,
-                key,
-                keys,
-                tenant: find("tenant_id"),
-                version: find("row_version"),
-                created_at: find("created_at"),
-                updated_at: find("updated_at"),
-                time_of_key: None,
-                ordering: vec![(key, true)],
-                columns,
-                expansions: Vec::new(),
-                doc: "",
-            },
-            entity: std::marker::PhantomData,
+        // As little as can be is generic: it is compiled anew for each entity.
+        let mut columns = Vec::new();
+        for column in E::Column::iter() {
+            columns.push(Column::of(column.as_str(), &column.def()));
         }
+        let mut keys = Vec::new();
+        for key in E::PrimaryKey::iter() {
+            keys.push(key.into_column().as_str());
+        }
+        let model = Self::with(name, noun, E::default().table_name().to_owned(), columns, keys);
+        ModelBuilder { model, entity: std::marker::PhantomData }
+    }
+
+    fn with(
+        name: &'static str,
+        noun: &'static str,
+        table: String,
+        columns: Vec<Column>,
+        keys: Vec<&'static str>,
+    ) -> Self {
+        let find = |wanted: &str| columns.iter().map(|c| c.name).find(|name| *name == wanted);
+        let key = keys.first().copied().unwrap_or("id");
+        Self {
+            name,
+            noun,
+            app: name,
+            permission: noun,
+            table: Box::leak(table.into_boxed_str()),
+            key,
+            keys,
+            tenant: find("tenant_id"),
+            version: find("row_version"),
+            created_at: find("created_at"),
+            updated_at: find("updated_at"),
+            time_of_key: None,
+            ordering: vec![(key, true)],
+            columns,
+            expansions: Vec::new(),
+            doc: "",
+        }
+    }
+
+    fn set(&mut self, name: &str, set: &dyn Fn(&mut Column)) {
+        self.columns.iter_mut().filter(|column| column.name == name).for_each(set);
     }
 
     /// A column by name.
@@ -220,10 +238,9 @@ pub struct ModelBuilder<E: EntityTrait> {
 }
 
 impl<E: EntityTrait> ModelBuilder<E> {
-    fn each(mut self, columns: impl IntoIterator<Item = E::Column>, set: impl Fn(&mut Column)) -> Self {
+    fn each(mut self, columns: &[E::Column], set: &dyn Fn(&mut Column)) -> Self {
         for column in columns {
-            let name = column.as_str();
-            self.model.columns.iter_mut().filter(|c| c.name == name).for_each(&set);
+            self.model.set(column.as_str(), set);
         }
         self
     }
@@ -244,14 +261,14 @@ impl<E: EntityTrait> ModelBuilder<E> {
 
     /// Columns that lists can be filtered by.
     #[must_use]
-    pub fn filters(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.filter = true)
+    pub fn filters(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.filter = true)
     }
 
     /// Columns that lists can be ordered by.
     #[must_use]
-    pub fn orderings(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.order = true)
+    pub fn orderings(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.order = true)
     }
 
     /// The column of the time at which a row's key, an id of version 7, was made.
@@ -263,80 +280,82 @@ impl<E: EntityTrait> ModelBuilder<E> {
 
     /// Columns that `search` looks into.
     #[must_use]
-    pub fn search(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.search = true)
+    pub fn search(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.search = true)
     }
 
     /// Columns that are given when a row is created and may be changed later.
     #[must_use]
-    pub fn writable(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| (column.on_create, column.on_update) = (true, true))
+    pub fn writable(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| (column.on_create, column.on_update) = (true, true))
     }
 
     /// Columns that are given when a row is created and stay.
     #[must_use]
-    pub fn on_create(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.on_create = true)
+    pub fn on_create(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.on_create = true)
     }
 
     /// Columns that a row can be created without, though they are not null: a hook fills them in.
     #[must_use]
-    pub fn optional(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.optional = true)
+    pub fn optional(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.optional = true)
     }
 
     /// Columns that nobody is shown.
     #[must_use]
-    pub fn hidden(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.shown = false)
+    pub fn hidden(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.shown = false)
     }
 
     /// Text columns that hold JSON.
     #[must_use]
-    pub fn json(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| (column.kind, column.max_length) = (ColumnKind::Json, limits::FIELD_JSON_BYTES))
+    pub fn json(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| {
+            (column.kind, column.max_length) = (ColumnKind::Json, limits::FIELD_JSON_BYTES)
+        })
     }
 
     /// Columns that are shown to those with a permission only.
     #[must_use]
-    pub fn needs(self, permission: &'static str, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.needs = Some(permission))
+    pub fn needs(self, permission: &'static str, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.needs = Some(permission))
     }
 
     /// The words that a column takes.
     #[must_use]
     pub fn choices(self, column: E::Column, choices: &'static [&'static str]) -> Self {
-        self.each([column], |column| column.choices = choices)
+        self.each(&[column], &|column| column.choices = choices)
     }
 
     /// The characters of a column, at most.
     #[must_use]
     pub fn max_length(self, column: E::Column, characters: usize) -> Self {
-        self.each([column], |column| column.max_length = characters)
+        self.each(&[column], &|column| column.max_length = characters)
     }
 
     /// Columns that are names: see [`Column::name_like`].
     #[must_use]
-    pub fn names(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.name_like = true)
+    pub fn names(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.name_like = true)
     }
 
     /// Columns that may be long: lists leave them out unless `fields` names them.
     #[must_use]
-    pub fn detail(self, columns: impl IntoIterator<Item = E::Column>) -> Self {
-        self.each(columns, |column| column.detail = true)
+    pub fn detail(self, columns: impl AsRef<[E::Column]>) -> Self {
+        self.each(columns.as_ref(), &|column| column.detail = true)
     }
 
     /// A column that names a row of another model, which must be there, in the same tenant.
     #[must_use]
     pub fn references(self, column: E::Column, model: &'static Model) -> Self {
-        self.each([column], |column| column.references = Some(model))
+        self.each(&[column], &|column| column.references = Some(model))
     }
 
     /// What a column means, for documents.
     #[must_use]
     pub fn describe(self, column: E::Column, doc: &'static str) -> Self {
-        self.each([column], |column| column.doc = doc)
+        self.each(&[column], &|column| column.doc = doc)
     }
 
     /// An input that the table has no column for: hooks are given it in
