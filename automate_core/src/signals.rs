@@ -3,6 +3,9 @@
 //! A receiver cannot fail the engine: a panic or a slow receiver is caught, measured and reported.
 //! For work that must not be lost, subscribe to the events of the same names instead
 //! (`on: [{ event: "core.workflow.failed" }]`), which are delivered at least once.
+//!
+//! An execution that is a test sends none of its own: a receiver may mail or pay, and a test promises to
+//! change nothing outside.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, RwLock};

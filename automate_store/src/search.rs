@@ -102,7 +102,7 @@ pub struct FoundExecution {
     pub version_id: Uuid,
     /// Where it stands.
     pub status: ExecutionStatus,
-    /// The kind of its trigger.
+    /// What made it start, as it is stored.
     pub trigger: String,
     /// The event that started it.
     pub event_id: Option<Uuid>,
@@ -412,8 +412,6 @@ pub(crate) fn get<T: sea_orm::TryGetable>(row: &QueryResult, column: &str) -> Re
 pub(crate) fn found(row: &QueryResult) -> Result<FoundExecution, StoreError> {
     let status: String = get(row, "status")?;
     let status = status.parse().map_err(|error| StoreError::Corrupt(format!("an execution: {error}")))?;
-    let trigger: String = get(row, "trigger")?;
-    let trigger: serde_json::Value = serde_json::from_str(&trigger).unwrap_or_default();
     let error: Option<String> = get(row, "error")?;
     let error = error.map(|text| serde_json::from_str(&text)).transpose();
     Ok(FoundExecution {
@@ -422,7 +420,7 @@ pub(crate) fn found(row: &QueryResult) -> Result<FoundExecution, StoreError> {
         version: get(row, "version")?,
         version_id: get(row, "version_id")?,
         status,
-        trigger: trigger["kind"].as_str().unwrap_or_default().to_owned(),
+        trigger: get(row, "trigger")?,
         event_id: get(row, "event_id")?,
         error: error.map_err(|error| StoreError::Corrupt(format!("an execution's error: {error}")))?,
         attempt: get(row, "attempt")?,

@@ -16,6 +16,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::graph::{Line, Picture};
+use super::test_run::may_test_draft;
 use super::versions::{DiffRow, beneath, rows_of};
 use super::workflows::{found, known_query, of_slug, url_of};
 use crate::error::AdminError;
@@ -193,7 +194,7 @@ fn saved_at(cx: &Cx, workflow: &WorkflowRecord, fields: &Fields) -> Reply {
     let url = url_of(&workflow.slug);
     match fields.text("do") {
         "publish" if cx.can("workflow.publish") => return cx.go(&format!("{url}publish/")),
-        "test" if cx.can("workflow.run") => return cx.go(&format!("{url}test/?version=draft")),
+        "test" if may_test_draft(cx) => return cx.go(&format!("{url}test/?version=draft")),
         _ => {}
     }
     cx.done(&format!("{url}edit/"), Flash::success("The draft is saved. What is published stays as it is."))
@@ -304,7 +305,7 @@ fn edit_page(
         refusal,
         examples: examples::ALL.iter().filter(|_| workflow.is_none()).collect(),
         actions: catalogue::all(cx.state().engine().ports().actions.as_ref()),
-        may_test: cx.can("workflow.run"),
+        may_test: may_test_draft(cx),
         may_publish: cx.can("workflow.publish"),
     };
     cx.page_with(status, &page)

@@ -62,6 +62,7 @@ pub(super) struct Row {
     pub(super) code: String,
     pub(super) error: String,
     pub(super) trigger: String,
+    pub(super) is_test: bool,
     pub(super) created_at: DateTime<Utc>,
     pub(super) took: String,
 }
@@ -82,7 +83,8 @@ impl Row {
             status: found.status.as_str(),
             code,
             error,
-            trigger: found.trigger.clone(),
+            trigger: words::started_by(&found.trigger),
+            is_test: words::is_test(&found.trigger, found.version),
             created_at: found.created_at,
             took: words::took(found.started_at.or(Some(found.created_at)), end),
         }

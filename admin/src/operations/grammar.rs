@@ -32,7 +32,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ("sort", "sort:slowest"),
 ];
 
-const TRIGGERS: &[&str] = &["webhook", "event", "manual", "replay", "schedule"];
+const TRIGGERS: &[&str] = &["webhook", "event", "manual", "replay", "schedule", "test"];
 
 /// One term as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

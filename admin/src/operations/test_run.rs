@@ -111,6 +111,11 @@ impl Tested {
     }
 }
 
+/// Whether somebody may test drafts: also who may run workflows sees a draft only by its permission.
+pub(super) fn may_test_draft(cx: &Cx) -> bool {
+    cx.can("workflow.run") && cx.can("workflows.view_workflow")
+}
+
 pub(super) async fn ask(cx: Cx, Path(slug): Path<String>) -> Reply {
     cx.require("workflow.run")?;
     known_query(&cx, &["version", "execution", "event"])?;
@@ -262,7 +267,7 @@ fn answers_of(text: &str) -> Result<Map<String, Value>, String> {
 /// What a version or the draft says about what it takes.
 async fn tested(cx: &Cx, workflow: &WorkflowRecord, number: i32) -> Result<Tested, AdminError> {
     if number == DRAFT {
-        // As for the page that shows it.
+        // As `may_test_draft` has it.
         cx.require("workflows.view_workflow")?;
         let draft = workflow.draft.as_deref().ok_or(AdminError::NotFound)?;
         return Ok(Tested::of(cx, document::parse(draft).ok()));

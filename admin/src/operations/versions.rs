@@ -15,6 +15,7 @@ pub(super) use compare::{DiffRow, rows_of};
 pub(super) use publishing::{ask_publish, ask_rollback, publish, rollback};
 
 use super::graph::{Line, Picture};
+use super::test_run::may_test_draft;
 use super::workflows::{known_query, of_slug, url_of};
 use crate::error::AdminError;
 use crate::http::{Cx, Reply, Shell};
@@ -57,7 +58,7 @@ pub(super) async fn list(cx: Cx, Path(slug): Path<String>) -> Reply {
         next = versions.last().map(|last| format!("{url}versions/?before={}", last.number)).unwrap_or_default();
     }
     let shell = beneath(&cx, format!("Versions of {}", workflow.slug), &workflow);
-    let (may_test, may_publish) = (cx.can("workflow.run"), cx.can("workflow.publish"));
+    let (may_test, may_publish) = (may_test_draft(&cx), cx.can("workflow.publish"));
     cx.page(&ListPage { shell, url, workflow, versions, next, may_test, may_publish })
 }
 

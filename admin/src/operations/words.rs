@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use automate_core::engine::Effects;
 use automate_core::limits;
 use automate_core::store::DRAFT;
 
@@ -67,6 +68,24 @@ pub(crate) fn version(number: i32) -> String {
     if number == DRAFT { "draft".to_owned() } else { format!("version {number}") }
 }
 
+/// What made an execution start, as it is stored, in words: `webhook orders`, `test`, `replay`.
+pub(crate) fn started_by(trigger: &str) -> String {
+    let trigger: serde_json::Value = serde_json::from_str(trigger).unwrap_or_default();
+    let text = |name: &str| trigger.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    match text("kind") {
+        "manual" => match text("source") {
+            "" => "by hand".to_owned(),
+            source => format!("by hand, {source}"),
+        },
+        kind => format!("{kind} {}", text("key")).trim_end().to_owned(),
+    }
+}
+
+/// Whether an execution is a test, also one that repeats a test: its steps change nothing outside.
+pub(crate) fn is_test(trigger: &str, version: i32) -> bool {
+    Effects::of_execution(trigger, version).is_test()
+}
+
 /// Where an execution's page is.
 pub(crate) fn execution(id: impl std::fmt::Display) -> String {
     format!("/admin/executions/{id}/")
@@ -106,5 +125,16 @@ mod tests {
         assert_eq!([many(1, "step"), many(0, "step"), many("10k+", "entry")], ["1 step", "0 steps", "10k+ entries"]);
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(workflow("trigger"), "/admin/workflows/=trigger/");
+    }
+
+    #[test]
+    fn what_started_an_execution_is_said_in_words() {
+        assert_eq!(started_by(r#"{"kind":"webhook","key":"orders"}"#), "webhook orders");
+        assert_eq!(started_by(r#"{"kind":"manual","source":"api"}"#), "by hand, api");
+        assert_eq!(started_by("nonsense"), "");
+        assert!(is_test(r#"{"kind":"test","effects":"off"}"#, 1));
+        assert!(is_test(r#"{"kind":"replay","effects":"off"}"#, 1), "what repeats a test is one");
+        assert!(is_test(r#"{"kind":"replay"}"#, DRAFT));
+        assert!(!is_test(r#"{"kind":"manual"}"#, 1));
     }
 }

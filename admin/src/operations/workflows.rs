@@ -106,53 +106,7 @@ pub(crate) fn trigger_words(kind: &str, key: &str) -> String {
     }
 }
 
-/// What made an execution start, in words: `webhook orders`, `test`, `replay`.
-pub(crate) fn started_by(execution: &ListedExecution) -> String {
-    let trigger: serde_json::Value = serde_json::from_str(&execution.trigger).unwrap_or_default();
-    let text = |name: &str| trigger.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-    match text("kind") {
-        "manual" => match text("source") {
-            "" => "by hand".to_owned(),
-            source => format!("by hand, {source}"),
-        },
-        kind => format!("{kind} {}", text("key")).trim_end().to_owned(),
-    }
-}
-
-/// Whether an execution is a test: its steps reach nothing outside.
-pub(crate) fn is_test(execution: &ListedExecution) -> bool {
-    automate_core::engine::Effects::of_trigger(&execution.trigger).is_test()
-}
-
 /// How long an execution took.
 pub(crate) fn took(execution: &ListedExecution) -> String {
     super::words::took(execution.started_at, execution.finished_at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_started_an_execution_is_said_in_words() {
-        let of = |trigger: &str| {
-            let (id, now) = (automate_core::ids::ExecutionId::new(), chrono::DateTime::UNIX_EPOCH);
-            let took = Some(now + chrono::TimeDelta::milliseconds(64_500));
-            ListedExecution {
-                id,
-                status: "completed".to_owned(),
-                version: 1,
-                trigger: trigger.to_owned(),
-                created_at: now,
-                started_at: Some(now),
-                finished_at: took,
-            }
-        };
-        assert_eq!(started_by(&of(r#"{"kind":"webhook","key":"orders"}"#)), "webhook orders");
-        assert_eq!(started_by(&of(r#"{"kind":"manual","source":"api"}"#)), "by hand, api");
-        assert_eq!(started_by(&of("nonsense")), "");
-        assert!(is_test(&of(r#"{"kind":"test","effects":"off"}"#)));
-        assert!(!is_test(&of(r#"{"kind":"manual"}"#)));
-        assert_eq!(took(&of("{}")), "1m 04s");
-    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use automate_core::ids::TenantId;
 use automate_tests::admin::{Browser, PASSWORD, Page, Site};
 use automate_tests::both_databases;
 
@@ -210,7 +211,10 @@ both_databases! {
         let again = test(&[("version", "2"), ("execution", &off)]);
         ended(&site, &again);
         assert_eq!(count.load(Ordering::SeqCst), 0);
-        assert!(ada.get("/admin/workflows/calls/").is(200).count(">test</span>") >= 4);
+        for marked in ["/admin/workflows/calls/", "/admin/executions/", "/admin/executions/?q=trigger%3Atest"] {
+            assert_eq!(ada.get(marked).is(200).count("<span class=\"badge\">test</span>"), 4, "{marked}");
+        }
+        assert!(ada.get(&format!("/admin/executions/{again}/")).is(200).has("<span class=\"badge\">test</span>"));
         assert_eq!(ada.post("/admin/workflows/calls/test/", &[("version", "2"), ("answers", "[]")]).status, 422);
         assert_eq!(ada.post("/admin/workflows/calls/test/", &[("version", "2"), ("event", "nonsense")]).status, 422);
     }
@@ -314,6 +318,15 @@ both_databases! {
     async fn nobody_sees_or_changes_a_workflow_without_leave(db: TestDatabase) {
         let site = Site::start(db).await;
         publish(&mut site.log_in(), "hello", HELLO);
+        // A draft is tested by those who see it.
+        let mut bob = site.person("bob@example.com", TenantId::DEFAULT, &["workflows.view_version", "workflow.run"]).await;
+        let mut ada = site.log_in();
+        let base = ada.get("/admin/workflows/hello/edit/").hidden("row_version").unwrap();
+        ada.post("/admin/workflows/hello/edit/", &[("source", HELLO), ("row_version", &base), ("do", "save")]);
+        assert!(ada.get("/admin/workflows/hello/versions/").is(200).has("test/?version=draft"));
+        assert!(!bob.get("/admin/workflows/hello/versions/").is(200).has("test/?version=draft"));
+        assert_eq!(bob.get("/admin/workflows/hello/test/?version=draft").status, 403);
+        assert_eq!(bob.post("/admin/workflows/hello/test/", &[("version", "draft"), ("payload", "{}")]).status, 403);
         // Somebody who sees workflows and does nothing else.
         let mut eve = eve(&site, &["workflows.view_workflow"]);
         let page = eve.get("/admin/workflows/hello/").is(200);

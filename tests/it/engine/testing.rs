@@ -1,8 +1,12 @@
 //! Tests of workflows: nothing outside is reached, and nothing follows from them.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
 use automate_core::engine::{Effects, Reach};
 use automate_core::ids::{ExecutionId, TenantId};
 use automate_core::runtime::{Engine, StartRequest, TestAbout};
+use automate_core::signals::Signal;
 use automate_core::status::{ExecutionStatus, StepStatus};
 use automate_tests::both_databases;
 use serde_json::{Map, Value, json};
@@ -21,18 +25,22 @@ output: { charged: '{{ steps.charged.output.amount | default(0) }}' }
 const FOLLOWS: &str =
     "workflow: follows\non: [ { event: 'core.workflow.**' } ]\nsteps: [ { id: after, uses: idem.do } ]";
 
-async fn tested(engine: &Engine, answers: Value) -> ExecutionId {
-    let Value::Object(answers) = answers else { panic!("answers are by step") };
-    let request = StartRequest {
+fn request(version: Option<i32>) -> StartRequest {
+    StartRequest {
         tenant_id: TenantId::DEFAULT,
         workflow: "w".to_owned(),
-        version: None,
+        version,
         input: Some(json!({})),
         source: "test".to_owned(),
         correlation_id: "corr-3".to_owned(),
         run_here: false,
-    };
-    engine.start_test(request, &Effects { reach: Reach::Nothing, answers }, TestAbout::Input).await.expect("it starts")
+    }
+}
+
+async fn tested(engine: &Engine, answers: Value) -> ExecutionId {
+    let Value::Object(answers) = answers else { panic!("answers are by step") };
+    let effects = Effects { reach: Reach::Nothing, answers };
+    engine.start_test(request(None), &effects, TestAbout::Input).await.expect("it starts")
 }
 
 both_databases! {
@@ -54,6 +62,31 @@ both_databases! {
         assert_eq!((&output["dry_run"], &output["amount"]), (&json!(true), &json!(7)));
         let would = json!({ "action": "once.do", "input": { "value": 2, "token": "$secret:TOKEN" } });
         assert_eq!(output["would_have_called"], would);
+        process.drain().await;
+    }
+
+    async fn receivers_of_signals_hear_of_runs_and_never_of_tests(db: TestDatabase) {
+        let bed = Bed::new(db);
+        let process = bed.process().await;
+        let heard: Arc<Mutex<BTreeSet<ExecutionId>>> = Arc::default();
+        let hearing = heard.clone();
+        process.engine.ports().signals.connect(None, "mails", move |signal: &Signal| {
+            let of = match signal {
+                Signal::WorkflowStarted(of) | Signal::WorkflowCompleted(of) | Signal::WorkflowFailed(of) => vec![of.execution_id],
+                Signal::StepStarted(of) | Signal::StepCompleted(of) | Signal::StepFailed(of) => vec![of.execution_id],
+                Signal::EventReceived(of) => of.executions.clone(),
+            };
+            hearing.lock().expect("heard").extend(of);
+        });
+        let fails = EFFECTS.replace("output:", "  - { id: fails, fail: 'no' }\noutput:");
+        process.engine.save_draft(TenantId::DEFAULT, &fails).await.expect("it is saved");
+        let of_draft = process.engine.test_draft(request(None), &Effects::off(), TestAbout::Payload, "ada", None).await;
+        assert_eq!(ended(&process.engine, of_draft.expect("it starts")).await.status, ExecutionStatus::Failed);
+        publish(&process.engine, EFFECTS).await;
+        ended(&process.engine, tested(&process.engine, json!({})).await).await;
+        let real = deliver(&process.engine, "w", None, json!({})).await.execution_ids[0];
+        ended(&process.engine, real).await;
+        assert_eq!(*heard.lock().expect("heard"), BTreeSet::from([real]));
         process.drain().await;
     }
 
@@ -90,17 +123,8 @@ both_databases! {
         let bed = Bed::new(db);
         let process = bed.process().await;
         publish(&process.engine, EFFECTS).await;
-        let request = StartRequest {
-            tenant_id: TenantId::DEFAULT,
-            workflow: "w".to_owned(),
-            version: Some(1),
-            input: None,
-            source: "test".to_owned(),
-            correlation_id: "corr-4".to_owned(),
-            run_here: false,
-        };
         let effects = Effects { reach: Reach::Everything, answers: Map::new() };
-        let id = process.engine.start_test(request, &effects, TestAbout::Input).await.expect("it starts");
+        let id = process.engine.start_test(request(Some(1)), &effects, TestAbout::Input).await.expect("it starts");
         ended(&process.engine, id).await;
         assert!(bed.world.calls_of("charged").is_empty());
         process.drain().await;

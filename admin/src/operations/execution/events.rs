@@ -6,6 +6,8 @@ use automate_store::follow::Followed;
 use automate_store::search::FoundExecution;
 use chrono::{DateTime, Utc};
 
+use super::super::words;
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Event {
@@ -21,7 +23,7 @@ pub(super) fn events(execution: &FoundExecution, followed: &Followed, signals: &
     let mut all = vec![Event {
         at: execution.created_at,
         state: "pending",
-        text: format!("Accepted: started by {}", execution.trigger),
+        text: format!("Accepted: started by {}", words::started_by(&execution.trigger)),
     }];
     let mut add = |at: Option<DateTime<Utc>>, state: &'static str, text: String| {
         all.extend(at.map(|at| Event { at, state, text }));

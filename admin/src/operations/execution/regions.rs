@@ -70,6 +70,8 @@ struct Head<'a> {
     shell: &'a Shell,
     execution: &'a FoundExecution,
     status: &'static str,
+    is_test: bool,
+    started_by: String,
     workflow_url: String,
     took: String,
     cancelling: bool,
@@ -88,6 +90,8 @@ impl<'a> Head<'a> {
             shell,
             execution,
             status: execution.status.as_str(),
+            is_test: words::is_test(&execution.trigger, execution.version),
+            started_by: words::started_by(&execution.trigger),
             workflow_url: words::workflow(&execution.workflow),
             // What runs is told by when it began, so that a part does not change with each second.
             took: words::took(execution.started_at, execution.finished_at),
