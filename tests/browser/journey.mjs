@@ -49,7 +49,7 @@ for (const [mode, options] of Object.entries(MODES).filter(([name]) => !only || 
   const { page, watch } = person;
   const hand = new Hand(person);
   const scripts = options.javaScriptEnabled !== false;
-    const button = (name) => page.getByRole('main').getByRole('button', { name });
+  const button = (name) => page.getByRole('main').getByRole('button', { name });
   const link = (name) => page.getByRole('main').getByRole('link', { name });
   let number = 0;
   const picture = async (name) => {

@@ -5,12 +5,17 @@ use automate_core::ids::TenantId;
 use automate_governance::identity::{IdentityError, NewSession, Password};
 use automate_governance::models::TENANTS;
 use automate_store::resource::ListQuery;
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use zeroize::Zeroizing;
 
 use super::login::sentence;
 use crate::form::FieldErrors;
 use crate::http::{Cx, Fields, Flash, Prefs, Reply, Shell, html, see_other, with_cookie};
+
+/// Clear Site Data (W3C): browsers forget what they kept of us.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+/// Pages, also those that "back" would show. Not the cookies: how pages look is nobody's secret.
+const FORGET: &str = "\"cache\", \"storage\"";
 
 #[derive(Template)]
 #[template(path = "admin/me.html")]
@@ -145,7 +150,9 @@ pub(super) async fn ask_log_out(cx: Cx) -> Reply {
 
 pub(super) async fn log_out(cx: Cx) -> Reply {
     cx.state().identity().log_out(cx.session(), cx.client()).await?;
-    Ok(with_cookie(see_other("/admin/login/")?, &cx.state().identity().settings().clear_cookie()))
+    let mut response = with_cookie(see_other("/admin/login/")?, &cx.state().identity().settings().clear_cookie());
+    response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static(FORGET));
+    Ok(response)
 }
 
 pub(super) async fn show_totp(cx: Cx) -> Reply {
