@@ -66,6 +66,12 @@ impl Fields {
         Self(self.0.iter().filter(|(key, _)| !names.contains(&key.as_str())).cloned().collect())
     }
 
+    /// Only these names.
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Self {
+        Self(self.0.iter().filter(|(key, _)| names.contains(&key.as_str())).cloned().collect())
+    }
+
     /// The same with a name that has this one value.
     #[must_use]
     pub fn with(&self, name: &str, value: impl Into<String>) -> Self {

@@ -53,3 +53,9 @@ pub const GRAPHS_KEPT: usize = 128;
 pub const RECENT_EXECUTIONS: u64 = 100;
 /// Newest executions of a workflow among which those of one version are looked for.
 pub const VERSION_EXECUTIONS: u64 = 1_000;
+/// Choices of a list's filters whose rows are counted, on one page.
+pub const FACETS: usize = 60;
+/// Statements in which they are counted: one where each is quick; more where one takes too long.
+pub const FACET_STATEMENTS: u32 = 5;
+/// How long they are counted, together; what was not counted by then is left out.
+pub const FACET_TIME: Duration = Duration::from_millis(100);
