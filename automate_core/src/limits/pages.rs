@@ -59,3 +59,8 @@ pub const FACETS: usize = 60;
 pub const FACET_STATEMENTS: u32 = 5;
 /// How long they are counted, together; what was not counted by then is left out.
 pub const FACET_TIME: Duration = Duration::from_millis(100);
+/// Bytes of a file that is imported; the form that it comes in may have twice as many.
+pub const IMPORT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a file that is too long to be imported which are read and dropped, so that whoever sends it
+/// gets an answer.
+pub const IMPORT_DROPPED_BYTES: usize = 64 * 1024 * 1024;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 mod filters;
+mod import;
 
 /// Knows one librarian, by a token.
 struct Librarian;
