@@ -64,3 +64,5 @@ pub const IMPORT_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of a file that is too long to be imported which are read and dropped, so that whoever sends it
 /// gets an answer.
 pub const IMPORT_DROPPED_BYTES: usize = 64 * 1024 * 1024;
+/// Rows of a table from which on a search that reads all of them is told of.
+pub const SEARCHED_ROWS: u64 = 100_000;
