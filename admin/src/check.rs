@@ -1,6 +1,7 @@
 //! What is looked at before the admin is served: each fault has a code, and says what to do.
 
 mod list;
+pub(crate) mod search;
 
 use std::collections::BTreeSet;
 use std::fmt;

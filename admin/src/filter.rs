@@ -8,6 +8,18 @@ use crate::column::label_of;
 /// list that it stands for, such as `("never", "never logged in", &[("last_login_at__isnull", "true")])`.
 pub type CustomChoice = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
+/// Whether the list says how many rows each choice of its filters would give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ShowFacets {
+    /// Never.
+    Never,
+    /// Where somebody asks for it, by a link above the filters.
+    #[default]
+    Allow,
+    /// Always.
+    Always,
+}
+
 /// What a filter offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FilterKind {

@@ -9,6 +9,7 @@ mod headers;
 mod page;
 mod prefs;
 mod shell;
+mod upload;
 
 pub use cx::{Cx, Visitor};
 pub use fields::Fields;
@@ -20,6 +21,7 @@ pub(crate) use assets::{asset, icon_url, serve as serve_asset};
 pub(crate) use cx::cookie;
 pub(crate) use enter::{enter, greet, lost};
 pub(crate) use page::{csv_attachment, html, html_fragment, json, see_other, with_cookie};
+pub(crate) use upload::Upload;
 
 /// What handlers of pages answer.
 pub type Reply = Result<axum::response::Response, crate::error::AdminError>;

@@ -35,7 +35,7 @@ pub use action::{Action, ActionOutcome, Selection};
 pub use check::{CheckError, CheckErrors};
 pub use column::{Cell, ListColumn};
 pub use error::AdminError;
-pub use filter::ListFilter;
+pub use filter::{ListFilter, ShowFacets};
 pub use form::{FieldErrors, Fieldset, Widget};
 pub use generated::{delete_row, save_row};
 pub use http::Cx;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use automate_store::resource::{ResourceError, Resources};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Extension, Router};
 
-use crate::check::{CheckErrors, check};
+use crate::check::{self, CheckError, CheckErrors};
 use crate::erased::{AnyAdmin, Erased};
 use crate::http::{enter, greet, lost, serve_asset};
 use crate::model_admin::BaseModelAdmin;
@@ -68,7 +69,15 @@ impl AdminSite {
     /// # Errors
     /// Everything that is wrong, each with a code, the admin and what to do.
     pub fn check(&self) -> Result<(), CheckErrors> {
-        check(self.admins.iter().map(|admin| admin.spec()))
+        check::check(self.admins.iter().map(|admin| admin.spec()))
+    }
+
+    /// Looks at what depends on the data, once the server runs: none of it keeps it from running.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn warnings(&self, resources: &Resources) -> Result<Vec<CheckError>, ResourceError> {
+        check::search::check(resources, self.admins.iter().map(|admin| admin.spec())).await
     }
 
     /// The routes of all pages, below `/admin/`.
@@ -86,10 +95,19 @@ impl AdminSite {
         // Runs over many rows are worked on by whoever serves.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(generated::serve_runs(state.clone()));
+            runtime.spawn(warn(state.clone()));
         }
         let pages = pages.layer(from_fn_with_state(state.clone(), enter));
         let doors = account::doors().layer(from_fn_with_state(state.clone(), greet));
         let assets = Router::new().route("/admin/static/{hash}/{name}", get(serve_asset));
         Ok(pages.merge(doors).with_state(state).merge(assets))
+    }
+}
+
+/// Tells the log of what could be better.
+async fn warn(state: AdminState) {
+    match state.site().warnings(state.resources()).await {
+        Ok(found) => found.iter().for_each(|found| tracing::warn!(code = found.code, "{found}")),
+        Err(error) => tracing::debug!(%error, "the searches of the admin could not be looked at"),
     }
 }

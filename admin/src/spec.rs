@@ -7,7 +7,7 @@ use sea_orm::{EntityTrait, IdenStatic as _};
 
 use crate::action::Action;
 use crate::column::{ListColumn, label_of};
-use crate::filter::ListFilter;
+use crate::filter::{ListFilter, ShowFacets};
 use crate::form::{Fieldset, Widget};
 use crate::http::Cx;
 use crate::inline::{Inline, InlineBaseAdmin, StackedInlineBaseAdmin};
@@ -61,6 +61,8 @@ pub struct Spec {
     pub list_editable: Vec<&'static str>,
     /// The filters of the list.
     pub filters: Vec<ListFilter>,
+    /// Whether the choices of the filters have counts.
+    pub show_facets: ShowFacets,
     /// The time by which one drills down.
     pub date_hierarchy: Option<&'static str>,
     /// Whether there is a field for searching.
@@ -147,6 +149,7 @@ impl Spec {
             list_display: list.into_iter().map(ListColumn::named).collect(),
             list_editable: Vec::new(),
             filters,
+            show_facets: ShowFacets::default(),
             date_hierarchy: None,
             search: model.columns.iter().any(|c| c.search),
             text,
@@ -242,6 +245,13 @@ impl<E: EntityTrait> AdminSpec<E> {
     /// The filters of the list.
     pub fn list_filter(&mut self, filters: impl IntoIterator<Item = ListFilter>) -> &mut Self {
         self.spec.filters = filters.into_iter().collect();
+        self
+    }
+
+    /// Whether the list says how many rows each choice of its filters would give: where somebody asks
+    /// for it, unless this says otherwise.
+    pub fn show_facets(&mut self, show: ShowFacets) -> &mut Self {
+        self.spec.show_facets = show;
         self
     }
 

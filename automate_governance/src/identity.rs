@@ -65,6 +65,7 @@ pub use scope::{KnownScopes, RESOURCES};
 pub use session::{NewSession, Session};
 pub use settings::IdentitySettings;
 pub use setup::SetupLink;
+pub(crate) use tenants::SLUG_CHARS;
 pub use tenants::{NewTenant, check_slug};
 pub use token::{CreatedToken, FreshToken, NewToken, scopes_of};
 pub use totp::TotpSetup;

@@ -7,6 +7,7 @@ use automate_core::limits;
 use automate_store::resource::Model;
 
 use crate::connections::entity as connection;
+use crate::identity::SLUG_CHARS;
 use crate::identity::entity::{api_token, group, tenant, user};
 use crate::secrets::entity::secret;
 
@@ -76,7 +77,8 @@ pub static TENANTS: LazyLock<Model> = LazyLock::new(|| {
         .doc("The owners of rows: what is one tenant's, no other sees.")
         .global()
         .writable([Name])
-        .names([Name])
+        .names([Slug, Name])
+        .max_length(Slug, SLUG_CHARS)
         .max_length(Name, limits::PERSON_NAME_CHARS)
         .choices(Status, &["active", "suspended"])
         .filters([Slug, Name, Status, CreatedAt])

@@ -92,12 +92,14 @@ struct Inner {
     pools: Pools,
     orm: DatabaseConnection,
     orm_reader: DatabaseConnection,
+    /// SQLite's connection that counts; PostgreSQL can be told by each transaction to give up.
+    orm_counter: Option<(DatabaseConnection, sqlite::Deadline)>,
 }
 
 #[derive(Debug)]
 enum Pools {
     Postgres(PgPool),
-    Sqlite { writer: SqlitePool, reader: SqlitePool },
+    Sqlite { writer: SqlitePool, reader: SqlitePool, counter: SqlitePool },
 }
 
 impl Database {
@@ -109,11 +111,13 @@ impl Database {
     /// `Internal` with a hint where the URL or the database cannot be used, `Unavailable` where it
     /// does not answer. No message contains the password.
     pub async fn connect(url: &str, options: &ConnectOptions) -> Result<Self, StoreError> {
+        let mut orm_counter = None;
         let pools = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => Pools::Postgres(postgres::open(url, options).await?),
             Some("sqlite") => {
-                let (writer, reader) = sqlite::open(url, options).await?;
-                Pools::Sqlite { writer, reader }
+                let sqlite::Opened { writer, reader, counter, deadline } = sqlite::open(url, options).await?;
+                orm_counter = Some((DatabaseConnection::from(counter.clone()), deadline));
+                Pools::Sqlite { writer, reader, counter }
             }
             _ => {
                 return Err(StoreError::Internal(
@@ -125,11 +129,11 @@ impl Database {
         };
         let (orm, orm_reader) = match &pools {
             Pools::Postgres(pool) => (DatabaseConnection::from(pool.clone()), DatabaseConnection::from(pool.clone())),
-            Pools::Sqlite { writer, reader } => {
+            Pools::Sqlite { writer, reader, .. } => {
                 (DatabaseConnection::from(writer.clone()), DatabaseConnection::from(reader.clone()))
             }
         };
-        Ok(Self { inner: Arc::new(Inner { pools, orm, orm_reader }) })
+        Ok(Self { inner: Arc::new(Inner { pools, orm, orm_reader, orm_counter }) })
     }
 
     /// Which database it is.
@@ -193,6 +197,24 @@ impl Database {
             ..TransactionOptions::default()
         };
         self.orm().begin_with_options(options).await.map_err(store_error)
+    }
+
+    /// Begins a transaction that only reads, for one statement, which the database gives up after a
+    /// time: with `Unavailable`. Do so inside [`Database::run`].
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn begin_within(&self, time: Duration) -> Result<DatabaseTransaction, StoreError> {
+        let Some((counter, deadline)) = &self.inner.orm_counter else {
+            let txn = self.orm_reader().begin().await.map_err(store_error)?;
+            // 0 would be for ever.
+            within(&txn, time.max(Duration::from_millis(1))).await?;
+            return Ok(txn);
+        };
+        let txn = counter.begin().await.map_err(store_error)?;
+        // There is one such connection, and it is ours.
+        deadline.set(time);
+        Ok(txn)
     }
 
     /// Runs a unit of work to its end, in a task of its own: it goes on when the caller's future is
@@ -266,7 +288,8 @@ impl Database {
     pub async fn close(&self) {
         match &self.inner.pools {
             Pools::Postgres(pool) => pool.close().await,
-            Pools::Sqlite { writer, reader } => {
+            Pools::Sqlite { writer, reader, counter } => {
+                counter.close().await;
                 // The last connection that closes moves the log into the file: let it be the writer.
                 reader.close().await;
                 writer.close().await;

@@ -24,6 +24,7 @@ mod parse;
 mod query;
 mod row;
 pub mod scope;
+mod searched;
 mod service;
 mod shape;
 mod tally;
@@ -39,4 +40,5 @@ pub use query::{
 };
 pub use row::Row;
 pub use scope::{Scoped, scoped};
+pub use searched::SlowSearch;
 pub use service::{Resources, exact_id};

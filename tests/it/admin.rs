@@ -3,6 +3,7 @@
 mod budget;
 mod doors;
 mod executions;
+mod facets;
 mod forged;
 mod form;
 mod hostile;

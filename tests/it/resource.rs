@@ -7,6 +7,7 @@ mod hooks;
 mod names;
 mod paging;
 mod scoping;
+mod searched;
 mod showing;
 mod tally;
 mod writing;

@@ -11,7 +11,7 @@ use crate::filter::FilterKind;
 use crate::spec::Spec;
 
 /// Parameters of lists that no filter may be called.
-const TAKEN: [&str; 6] = ["q", "o", "p", "d", "trash", "view"];
+const TAKEN: [&str; 7] = ["q", "o", "p", "d", "trash", "view", "facets"];
 
 pub(super) fn check(spec: &Spec, found: &mut Vec<CheckError>) {
     filters(spec, found);

@@ -3,10 +3,12 @@
 
 mod csv;
 mod run;
+mod text;
 
 use std::collections::HashMap;
 
 use askama::Template;
+use automate_core::limits;
 use automate_store::resource::{Column, Row, exact_id};
 use axum::body::Body;
 use serde_json::json;
@@ -19,9 +21,10 @@ use crate::control::{Choice, Control, Field};
 use crate::erased::AnyAdmin;
 use crate::error::AdminError;
 use crate::form::FieldErrors;
-use crate::http::{Cx, Fields, Reply, Shell, csv_attachment};
+use crate::http::{Cx, Fields, Reply, Shell, Upload, csv_attachment};
 use crate::spec::{Spec, Verb};
 use run::{Prepared, Told};
+use text::Unread;
 
 /// Rows of one import, at most.
 const ROWS: usize = 5_000;
@@ -37,7 +40,10 @@ struct ImportPage {
     step: &'static str,
     csv: String,
     columns: String,
+    /// What cannot be read, and the field that it came by.
     problem: String,
+    from: &'static str,
+    most: String,
     fields: Vec<Field>,
     /// The columns that were matched, for the next step.
     matched: Vec<(String, String)>,
@@ -58,6 +64,8 @@ fn blank(cx: &Cx, spec: &Spec, step: &'static str) -> ImportPage {
         csv: String::new(),
         columns: columns(cx, spec).map(|column| column.name).collect::<Vec<_>>().join(", "),
         problem: String::new(),
+        from: text::CSV,
+        most: format!("{} MiB", limits::IMPORT_BYTES / (1024 * 1024)),
         fields: Vec::new(),
         matched: Vec::new(),
         told: Vec::new(),
@@ -95,9 +103,16 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
     cx.page(&blank(&cx, spec, "paste"))
 }
 
-pub(super) async fn post(cx: Cx, here: Here, posted: Fields) -> Reply {
+/// The first page again, with what is wrong.
+fn refused(cx: &Cx, spec: &Spec, csv: String, unread: Unread) -> Reply {
+    let mut page = blank(cx, spec, "paste");
+    (page.csv, page.problem, page.from) = (csv, unread.problem, unread.field);
+    page.shell = page.shell.refused(true);
+    cx.page_with(unread.status, &page)
+}
+
+pub(super) async fn post(cx: Cx, here: Here, upload: Upload, posted: Fields) -> Reply {
     let (admin, spec) = ready(&cx, &here)?;
-    let text = posted.get("csv").unwrap_or_default();
     if posted.text("step") == "failed" {
         let name = format!("{}-failed.csv", spec.model.name);
         return csv_attachment(
@@ -106,16 +121,22 @@ pub(super) async fn post(cx: Cx, here: Here, posted: Fields) -> Reply {
             Body::from(posted.get("failed").unwrap_or_default().to_owned()),
         );
     }
-    let (heads, records) = match csv::read(text, ROWS) {
+    let text = match text::of(&upload, &posted) {
+        Ok(text) => text,
+        Err(unread) => return refused(&cx, spec, posted.get(text::CSV).unwrap_or_default().to_owned(), unread),
+    };
+    let (heads, records) = match csv::read(&text, ROWS) {
         Ok(read) => read,
         Err(problem) => {
-            let mut page = blank(&cx, spec, "paste");
-            (page.csv, page.problem, page.shell) = (text.to_owned(), problem, page.shell.refused(true));
-            return cx.page_with(http::StatusCode::UNPROCESSABLE_ENTITY, &page);
+            let status = http::StatusCode::UNPROCESSABLE_ENTITY;
+            // A file is mended where it is, and sent again.
+            let is_file = matches!(upload, Upload::File(_));
+            let (field, kept) = if is_file { (text::FILE, String::new()) } else { (text::CSV, text) };
+            return refused(&cx, spec, kept, Unread { status, field, problem });
         }
     };
     let mut page = blank(&cx, spec, "map");
-    text.clone_into(&mut page.csv);
+    page.csv = text;
     if posted.text("step") == "map" || !posted.has("step") {
         page.fields = heads.iter().enumerate().map(|(at, head)| choice(&cx, spec, at, head)).collect();
         return cx.page(&page);

@@ -3,6 +3,7 @@
 mod columns;
 mod dates;
 mod edit;
+mod facets;
 mod filters;
 mod params;
 
@@ -18,6 +19,7 @@ use serde_json::json;
 use self::columns::{Head, Texts};
 use self::dates::Drill;
 use self::edit::{EditCell, Editing};
+use self::facets::Facets;
 use self::filters::FilterView;
 use self::params::{Active, Params};
 use super::{Here, narrowed, trashed};
@@ -65,10 +67,15 @@ impl Asked {
         let spec = admin.spec();
         let columns = visible(cx, admin);
         let params = params::read(cx, spec, &columns, fields)?;
-        let own = params.query.clone();
-        let mut query = if params.trash { trashed(admin.as_ref(), cx, own) } else { narrowed(admin.as_ref(), cx, own) };
+        let mut query = Self::rows(cx, admin, params.clone());
         query.fields = read_of(spec, &columns);
         Ok(Self { params, columns, query })
+    }
+
+    /// The rows of these parameters, with the admin's own conditions.
+    fn rows(cx: &Cx, admin: &Arc<dyn AnyAdmin>, params: Params) -> ListQuery {
+        let narrow = if params.trash { trashed } else { narrowed };
+        narrow(admin.as_ref(), cx, params.query)
     }
 }
 
@@ -129,6 +136,7 @@ struct ListPage {
     chips: Vec<Chip>,
     clear: String,
     filters: Vec<FilterView>,
+    facets: Facets,
     drill: Vec<Crumbed>,
     heads: Vec<Head>,
     rows: Vec<RowView>,
@@ -191,6 +199,9 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
     let texts = columns::texts(&cx, spec, &asked.columns, &rows).await?;
     let mut params = asked.params;
     name_related(&cx, spec, &mut params.active).await?;
+    let mut filters = filters::views(&cx, spec, &params, cx.query());
+    let counts = params.facets && !too_much;
+    let facets = facets::put(&cx, admin, &asked.columns, counts, &mut filters).await?;
     let page = ListPage {
         nothing: match rows.is_empty() {
             _ if too_much => Nothing::TooMuch,
@@ -205,7 +216,7 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
         ..list_page(
             &cx,
             admin,
-            Parts { columns: asked.columns, params, rows, next, previous, texts, count, drill, views },
+            Parts { columns: asked.columns, params, rows, next, previous, texts, count, drill, views, filters, facets },
         )
     };
     cx.page(&page)
@@ -333,11 +344,13 @@ struct Parts {
     count: Option<u64>,
     drill: Vec<Crumbed>,
     views: ViewBar,
+    filters: Vec<FilterView>,
+    facets: Facets,
 }
 
 fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
     let spec = admin.spec();
-    let Parts { columns, params, rows, next, previous, texts, count, drill, views } = parts;
+    let Parts { columns, params, rows, next, previous, texts, count, drill, views, filters, facets } = parts;
     let query = cx.query();
     let path = cx.path().to_owned();
     let address = |fields: &Fields| format!("{path}{}", or_all(fields));
@@ -362,7 +375,7 @@ fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
     if kept.is_empty() {
         kept.push((VIEW.to_owned(), "all".to_owned()));
     }
-    let export = query.without(&[CURSOR, VIEW]);
+    let export = query.without(&[CURSOR, VIEW, params::FACETS]);
     let exported = |format: &'static str| format!("{path}export/{}", export.with("format", format).to_query());
     let may_export = spec.export.is_some() && !params.trash;
     let can_add = spec.allows(cx, Verb::Add, None);
@@ -387,8 +400,9 @@ fn list_page(cx: &Cx, admin: &Arc<dyn AnyAdmin>, parts: Parts) -> ListPage {
         search: spec.search.then(|| params.search.clone()),
         kept,
         chips,
-        clear: if params.trash { format!("{path}?{}=1", params::TRASH) } else { format!("{path}?{VIEW}=all") },
-        filters: filters::views(cx, spec, &params, query),
+        clear: address(&query.only(&[params::TRASH, params::FACETS])),
+        filters,
+        facets,
         drill,
         heads: columns::heads(cx, spec, &columns, &params, query),
         selectable,

@@ -14,7 +14,7 @@ use http::{Method, StatusCode, header};
 use serde_json::json;
 
 use super::page::{html, see_other, with_cookie};
-use super::{Cx, Fields, Flash, Shell, Visitor, headers};
+use super::{Cx, Fields, Flash, Shell, Visitor, headers, upload};
 use crate::column::capital;
 use crate::error::AdminError;
 use crate::state::AdminState;
@@ -81,7 +81,13 @@ async fn proceed(
 ) -> Result<Response, AdminError> {
     if parts.method == Method::POST {
         check_same_origin(&parts.headers, state.identity().settings())?;
-        let fields = read(state, &parts, body).await?;
+        let fields = if upload::takes_file(&parts) && kind_of(&parts).starts_with("multipart/form-data") {
+            let (fields, file) = upload::read(&parts, body).await?;
+            parts.extensions.insert(file);
+            fields
+        } else {
+            read(state, &parts, body).await?
+        };
         let header = parts.headers.get("x-csrf-token").and_then(|value| value.to_str().ok());
         check_csrf_token(cx.session(), header.or_else(|| fields.get("csrf")))?;
         parts.extensions.insert(fields.without(&["csrf"]));
@@ -119,9 +125,12 @@ pub(crate) async fn greet(State(state): State<AdminState>, request: Request, nex
     response
 }
 
+fn kind_of(parts: &Parts) -> &str {
+    parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default()
+}
+
 async fn read(state: &AdminState, parts: &Parts, body: Body) -> Result<Fields, AdminError> {
-    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/x-www-form-urlencoded") {
+    if !kind_of(parts).starts_with("application/x-www-form-urlencoded") {
         return Err(AdminError::Form("it must be `application/x-www-form-urlencoded`".to_owned()));
     }
     let limit = state.parts().settings.body_limit;

@@ -23,12 +23,18 @@ impl Fields {
     pub fn parse(bytes: &[u8]) -> Result<Self, AdminError> {
         let mut pairs = Vec::new();
         for (name, value) in url::form_urlencoded::parse(bytes) {
-            if pairs.len() == PAIRS {
-                return Err(AdminError::Form(format!("it has more than {PAIRS} fields")));
-            }
+            Self::has_room(pairs.len())?;
             pairs.push((name.into_owned(), value.into_owned()));
         }
         Ok(Self(pairs))
+    }
+
+    /// Whether there may be one more than so many pairs.
+    ///
+    /// # Errors
+    /// `Form`.
+    pub(super) fn has_room(pairs: usize) -> Result<(), AdminError> {
+        if pairs < PAIRS { Ok(()) } else { Err(AdminError::Form(format!("it has more than {PAIRS} fields"))) }
     }
 
     /// The first value of a name.
@@ -64,6 +70,12 @@ impl Fields {
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
         Self(self.0.iter().filter(|(key, _)| !names.contains(&key.as_str())).cloned().collect())
+    }
+
+    /// Only these names.
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Self {
+        Self(self.0.iter().filter(|(key, _)| names.contains(&key.as_str())).cloned().collect())
     }
 
     /// The same with a name that has this one value.

@@ -53,3 +53,16 @@ pub const GRAPHS_KEPT: usize = 128;
 pub const RECENT_EXECUTIONS: u64 = 100;
 /// Newest executions of a workflow among which those of one version are looked for.
 pub const VERSION_EXECUTIONS: u64 = 1_000;
+/// Choices of a list's filters whose rows are counted, on one page.
+pub const FACETS: usize = 60;
+/// Statements in which they are counted: one where each is quick; more where one takes too long.
+pub const FACET_STATEMENTS: u32 = 5;
+/// How long they are counted, together; what was not counted by then is left out.
+pub const FACET_TIME: Duration = Duration::from_millis(100);
+/// Bytes of a file that is imported; the form that it comes in may have twice as many.
+pub const IMPORT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a file that is too long to be imported which are read and dropped, so that whoever sends it
+/// gets an answer.
+pub const IMPORT_DROPPED_BYTES: usize = 64 * 1024 * 1024;
+/// Rows of a table from which on a search that reads all of them is told of.
+pub const SEARCHED_ROWS: u64 = 100_000;

@@ -16,7 +16,7 @@ use super::{Identity, IdentityError, check_name};
 /// The word for a tenant that is locked out.
 const SUSPENDED: &str = "suspended";
 /// Characters of a slug.
-const SLUG_CHARS: usize = 50;
+pub(crate) const SLUG_CHARS: usize = 50;
 /// Slugs that would read like something else in an address.
 const RESERVED: &[&str] = &["admin", "api", "ext", "healthz", "hooks", "mcp", "metrics", "readyz", "static"];
 

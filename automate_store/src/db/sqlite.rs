@@ -2,7 +2,11 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use automate_core::limits;
 use automate_core::store::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor, Row, SqliteConnection, SqlitePool};
@@ -15,8 +19,47 @@ use crate::error::store_error;
 const OLDEST_VERSION: [u32; 3] = [3, 51, 3];
 /// Bytes to which the write-ahead log is cut back after a checkpoint.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
+/// Operations of SQLite's machine between two looks at the clock: some 20 microseconds.
+const OPERATIONS: i32 = 1_000;
 
-pub(super) async fn open(url: &str, options: &ConnectOptions) -> Result<(SqlitePool, SqlitePool), StoreError> {
+/// The connections.
+pub(super) struct Opened {
+    pub(super) writer: SqlitePool,
+    pub(super) reader: SqlitePool,
+    /// One connection that reads, and gives up.
+    pub(super) counter: SqlitePool,
+    pub(super) deadline: Deadline,
+}
+
+/// Until when the one connection that counts works on a statement.
+#[derive(Debug, Clone)]
+pub(super) struct Deadline {
+    opened: Instant,
+    /// Microseconds since then.
+    until: Arc<AtomicU64>,
+}
+
+impl Deadline {
+    fn new() -> Self {
+        Self { opened: Instant::now(), until: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+
+    fn passed(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Ends work after a time, from now.
+    pub(super) fn set(&self, time: Duration) {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.until.store(self.passed().saturating_add(time), Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.passed() > self.until.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) async fn open(url: &str, options: &ConnectOptions) -> Result<Opened, StoreError> {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let path = path.split('?').next().unwrap_or_default();
     if path.is_empty() || path.contains(":memory:") || url.contains("mode=memory") {
@@ -53,7 +96,19 @@ pub(super) async fn open(url: &str, options: &ConnectOptions) -> Result<(SqliteP
         .connect_with(connect.clone().pragma("query_only", "on"))
         .await
         .map_err(|error| name(error, &connect))?;
-    Ok((writer, reader))
+    let deadline = Deadline::new();
+    let watched = deadline.clone();
+    let counter = pool(options, 1)
+        .acquire_timeout(limits::FACET_TIME)
+        .after_connect(move |connection, _| {
+            let watched = watched.clone();
+            Box::pin(async move {
+                connection.lock_handle().await?.set_progress_handler(OPERATIONS, move || !watched.is_over());
+                Ok(())
+            })
+        })
+        .connect_lazy_with(connect.pragma("query_only", "on"));
+    Ok(Opened { writer, reader, counter, deadline })
 }
 
 fn pool(options: &ConnectOptions, connections: u32) -> SqlitePoolOptions {

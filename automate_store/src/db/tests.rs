@@ -134,3 +134,27 @@ async fn a_connection_whose_transaction_sqlite_has_rolled_back_by_itself_is_not_
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM stuff").fetch_one(writer).await.unwrap();
     assert_eq!(rows, 2);
 }
+
+#[tokio::test]
+async fn a_count_that_takes_too_long_is_given_up_and_the_next_one_is_not() {
+    let folder = folder();
+    let db = open(&folder).await;
+    let count = async |rows: u64, time: Duration| {
+        let sql =
+            format!("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < {rows}) SELECT x FROM c");
+        db.run(move |db| async move {
+            let txn = db.begin_within(time).await?;
+            let found = txn.execute_unprepared(&sql).await.map_err(store_error);
+            txn.rollback().await.map_err(store_error)?;
+            found
+        })
+        .await
+    };
+    for _ in 0..2 {
+        let begun = std::time::Instant::now();
+        let refused = count(1_000_000_000, Duration::from_millis(30)).await.unwrap_err();
+        assert!(refused.is_transient() && begun.elapsed() < Duration::from_secs(5), "{refused}");
+        assert!(count(10, Duration::from_secs(5)).await.is_ok());
+    }
+    db.close().await;
+}

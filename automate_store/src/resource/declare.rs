@@ -1,6 +1,7 @@
 //! What a model is.
 
 use automate_core::limits;
+use sea_orm::sea_query::StringLen;
 use sea_orm::{ColumnDef, ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
 
 /// What a column holds, as JSON shows it.
@@ -101,6 +102,7 @@ impl Column {
         let kind = kind_of(definition.get_column_type());
         Self {
             bits: bits_of(definition.get_column_type()),
+            max_length: length_of(definition.get_column_type()),
             nullable: definition.is_null(),
             optional: definition.is_null(),
             ..Self::plain(name, kind)
@@ -407,6 +409,15 @@ fn bits_of(column: &ColumnType) -> u32 {
         ColumnType::Integer | ColumnType::Unsigned => 32,
         _ => 64,
     }
+}
+
+/// The characters that the entity gives a text, as `column_type = "String(StringLen::N(80))"` does.
+fn length_of(column: &ColumnType) -> usize {
+    let declared = match column {
+        ColumnType::String(StringLen::N(length)) | ColumnType::Char(Some(length)) => usize::try_from(*length).ok(),
+        _ => None,
+    };
+    declared.unwrap_or(limits::FIELD_CHARS)
 }
 
 fn kind_of(column: &ColumnType) -> ColumnKind {

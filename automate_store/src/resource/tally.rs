@@ -1,7 +1,9 @@
 //! How many rows match, as far as one counts, and which: without reading more than a bound.
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ConnectionTrait, DatabaseExecutor};
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, SelectStatement, UnionType};
+use sea_orm::{ConnectionTrait, DatabaseExecutor, DatabaseTransaction};
 use uuid::Uuid;
 
 use automate_core::limits;
@@ -9,7 +11,7 @@ use automate_core::store::StoreError;
 
 use super::cursor::order;
 use super::list::{Listing, snapshot};
-use super::{ColumnKind, ListQuery, Model, ResourceError, Resources, Writer, scope, scoped};
+use super::{ColumnKind, ListQuery, Model, ResourceError, Resources, Scoped, Writer, scope, scoped};
 use crate::db::within;
 use crate::error::store_error;
 
@@ -49,6 +51,34 @@ impl Resources {
         .await
     }
 
+    /// How many rows match each of some queries, in their order, each counted up to `most`: one
+    /// statement, which the database gives up after a time.
+    ///
+    /// # Errors
+    /// As [`Resources::list`]; `Store` with `Unavailable` where counting took too long.
+    pub async fn tally(
+        &self,
+        model: &'static Model,
+        caller: &Writer,
+        queries: &[ListQuery],
+        most: u64,
+        time: Duration,
+    ) -> Result<Vec<u64>, ResourceError> {
+        let listings: Vec<Listing> =
+            queries.iter().map(|query| Listing::new(model, caller, query)).collect::<Result<_, _>>()?;
+        let scope = Self::scope(model, &caller.principal);
+        self.run(move |resources| async move {
+            let Some(scoped) = scoped(model, scope).filter(|_| !listings.is_empty()) else {
+                return Ok(vec![0; listings.len()]);
+            };
+            let txn = resources.db.begin_within(time).await?;
+            let counted = tallied(&txn, scoped, &listings, most).await;
+            txn.rollback().await.map_err(store_error)?;
+            Ok(counted?)
+        })
+        .await
+    }
+
     /// The ids of the rows that match a query, in its order, at most `most` of them. What it says of
     /// pages and fields does not matter.
     ///
@@ -79,4 +109,34 @@ impl Resources {
         })
         .await
     }
+}
+
+async fn tallied(
+    txn: &DatabaseTransaction,
+    scoped: Scoped<'_>,
+    listings: &[Listing],
+    most: u64,
+) -> Result<Vec<u64>, StoreError> {
+    let backend = txn.get_database_backend();
+    let mut all: Option<SelectStatement> = None;
+    for (place, listing) in (0_i32..).zip(listings) {
+        let mut found = scoped.select();
+        found.expr_as(Expr::value(1_i32), "one").cond_where(listing.conditions(backend)?).limit(most);
+        let mut count = scope::count_of(found, "one");
+        count.expr_as(Expr::value(place), "place");
+        match &mut all {
+            Some(all) => drop(all.union(UnionType::All, count)),
+            None => all = Some(count),
+        }
+    }
+    let mut counts = vec![0; listings.len()];
+    let Some(all) = all else { return Ok(counts) };
+    for row in txn.query_all(&all).await.map_err(store_error)? {
+        let place: i32 = row.try_get("", "place").map_err(store_error)?;
+        let n: i64 = row.try_get("", "n").map_err(store_error)?;
+        if let Some(count) = usize::try_from(place).ok().and_then(|place| counts.get_mut(place)) {
+            *count = u64::try_from(n).unwrap_or(0);
+        }
+    }
+    Ok(counts)
 }

@@ -1,6 +1,6 @@
 //! The pages for people.
 
-use automate::admin::layers::{BulkActions, BulkActionsMixin, Export, ExportMixin};
+use automate::admin::layers::{BulkActions, BulkActionsMixin, ImportExport, ImportExportBaseAdmin};
 use automate::admin::{Action, ActionOutcome, AdminSpec, ListFilter, Selection};
 use automate::prelude::*;
 use automate::store::resource::no_hooks;
@@ -9,12 +9,12 @@ use serde_json::{Map, json};
 use crate::BOOKS;
 use crate::book::{self, Column};
 
-/// A list that is sorted, searched, filtered, changed in place and exported, and an action.
+/// A list that is sorted, searched, filtered, changed in place, imported and exported, and an action.
 pub(crate) struct BookAdmin;
 
 impl BaseModelAdmin for BookAdmin {
     type Entity = book::Entity;
-    type Layers = (Export, BulkActions);
+    type Layers = (ImportExport, BulkActions);
 
     fn model(&self) -> &'static Model {
         &BOOKS
@@ -27,7 +27,7 @@ impl BaseModelAdmin for BookAdmin {
     }
 }
 
-impl ExportMixin for BookAdmin {}
+impl ImportExportBaseAdmin for BookAdmin {}
 
 impl BulkActionsMixin for BookAdmin {
     fn get_actions(&self) -> Vec<Action> {

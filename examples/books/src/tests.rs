@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+mod filters;
+mod import;
+
 /// Knows one librarian, by a token.
 struct Librarian;
 
@@ -45,11 +48,15 @@ struct Library {
 
 impl Library {
     async fn open() -> Self {
+        Self::of(app()).await
+    }
+
+    async fn of(app: App) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.database.url = format!("sqlite://{}", folder.path().join("automate.db").display());
         config.data_dir = folder.path().to_owned();
-        let parts = app().authenticator(Librarian).build(&config, Role::Accept).await.unwrap();
+        let parts = app.authenticator(Librarian).build(&config, Role::Accept).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -96,13 +103,13 @@ impl Library {
     }
 
     /// The head and the body of the answer.
-    async fn send(&self, method: &str, target: &str, headers: &str, body: &str) -> (String, String) {
+    async fn send(&self, method: &str, target: &str, headers: &str, body: impl AsRef<[u8]>) -> (String, String) {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
-        let length = body.len();
-        let request = format!(
-            "{method} {target} HTTP/1.1\r\nhost: library\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+        let (body, length) = (body.as_ref(), body.as_ref().len());
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nhost: library\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
         );
-        socket.write_all(request.as_bytes()).await.unwrap();
+        socket.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use automate_admin::CheckError;
 use automate_core::document::definition::Trigger;
 use automate_core::secrets::{BackendHealth, Purpose, SecretsBackend as _};
 use automate_core::store::{Store, StoreHealth};
@@ -62,6 +63,7 @@ pub(super) async fn all(context: &Context) -> Vec<Check> {
     checks.extend(queue(parts.store.as_ref()).await);
     checks.extend(secrets(&parts).await);
     checks.push(webhooks(&parts).await);
+    checks.extend(admin(&parts).await);
     parts.close().await;
     checks
 }
@@ -105,6 +107,23 @@ fn database(health: &StoreHealth, parts: &Parts) -> Vec<Check> {
         Some(free) => Check::ok("disk", format!("{} free", output::bytes(free))),
     });
     checks
+}
+
+/// What the admin would be told of when it starts.
+async fn admin(parts: &Parts) -> Vec<Check> {
+    if let Err(error) = parts.site.check() {
+        return vec![Check::fail("admin", error.to_string(), "correct the declarations of its models")];
+    }
+    match parts.site.warnings(&parts.resources).await {
+        Ok(found) if found.is_empty() => vec![Check::ok("admin", "its models fit their tables")],
+        Ok(found) => {
+            let told = |one: CheckError| {
+                Check::warn("admin", format!("{} ({}): {}", one.code, one.admin, one.message), one.fix)
+            };
+            found.into_iter().map(told).collect()
+        }
+        Err(error) => vec![Check::fail("admin", error.to_string(), "look at the database's own log")],
+    }
 }
 
 async fn queue(store: &dyn Store) -> Vec<Check> {

@@ -24,6 +24,19 @@ both_databases! {
         assert!(wrong.has("kept") && !wrong.has("<b>kept</b>"), "{}", wrong.body);
     }
 
+    async fn a_name_is_typed_into_one_line_of_its_length(db: TestDatabase) {
+        let site = Site::start(db).await;
+        let mut ada = site.log_in();
+        let page = ada.get("/admin/tenants/tenant/add/").is(200);
+        let slug = page.body.split("<input ").find(|rest| rest.contains("id=\"id_slug\"")).unwrap();
+        let slug = slug.split('>').next().unwrap();
+        assert!(slug.contains("type=\"text\"") && slug.contains("maxlength=\"50\""), "{slug}");
+        let typed = [("slug", "a".repeat(51)), ("name", "Long".to_owned()), ("_save", "1".to_owned())];
+        let typed: Vec<(&str, &str)> = typed.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let wrong = ada.post("/admin/tenants/tenant/add/", &typed).is(422);
+        assert!(wrong.has("href=\"#id_slug\""), "{}", wrong.body);
+    }
+
     async fn what_a_form_does_not_take_is_dropped_and_audited(db: TestDatabase) {
         let site = Site::start(db).await;
         let mut ada = site.log_in();

@@ -1,5 +1,7 @@
 //! Counting and freezing: no further than a bound, and never another tenant's rows.
 
+use std::time::Duration;
+
 use automate_store::resource::ListQuery;
 use automate_tests::both_databases;
 use serde_json::json;
@@ -24,6 +26,22 @@ both_databases! {
         let theirs = bed.resources.count_up_to(&BOOKS, &bed.theirs, &query(&[]), 100).await.unwrap();
         assert_eq!(theirs, 0);
         assert_eq!(bed.resources.count_up_to(&BRANCHES, &bed.ours, &ListQuery::default(), 9).await.unwrap(), 0);
+    }
+
+    async fn several_queries_are_counted_at_once_each_up_to_a_bound(test: TestDatabase) {
+        let bed = Bed::new(&test).await;
+        for pages in 0..7 {
+            bed.book(json!({ "pages": pages })).await;
+        }
+        let query = |parameters: &[(&str, &str)]| ListQuery::parse(&BOOKS, &pairs(parameters)).unwrap();
+        let all = [query(&[("pages__gte", "5")]), query(&[]), query(&[("pages", "9")]), query(&[("pages__lt", "1")])];
+        let tally = async |caller, queries, most| {
+            bed.resources.tally(&BOOKS, caller, queries, most, Duration::from_secs(5)).await.unwrap()
+        };
+        assert_eq!(tally(&bed.ours, &all, 100).await, [2, 7, 0, 1]);
+        assert_eq!(tally(&bed.ours, &all[..3], 4).await, [2, 4, 0]);
+        assert_eq!(tally(&bed.theirs, &all, 100).await, [0, 0, 0, 0], "another tenant's are not among them");
+        assert!(tally(&bed.ours, &[], 100).await.is_empty());
     }
 
     async fn ids_are_those_of_the_list_in_its_order(test: TestDatabase) {

@@ -127,7 +127,8 @@ impl Slot {
             return control;
         }
         match column.kind {
-            ColumnKind::Text if column.max_length > LINE => self.lines(text, false),
+            // A name is one line, however long.
+            ColumnKind::Text if column.max_length > LINE && !column.name_like => self.lines(text, false),
             ColumnKind::Text | ColumnKind::Uuid | ColumnKind::Bytes => self.line("text", text),
             ColumnKind::Json => self.lines(text, true),
             ColumnKind::Integer => Control::Line { kind: "number", value: text, max: None, step: "1" },

@@ -76,6 +76,10 @@ pub(crate) struct Choice {
     pub(crate) label: String,
     pub(crate) url: String,
     pub(crate) current: bool,
+    /// The parameters that it leads to, where its rows can be counted.
+    pub(crate) to: Option<Fields>,
+    /// How many rows it would give; empty where that was not asked for.
+    pub(crate) count: String,
 }
 
 /// A field of a filter.
@@ -118,11 +122,11 @@ fn view(cx: &Cx, spec: &Spec, filter: &ListFilter, params: &Params, query: &Fiel
     let value = |name: &str| query.text(name).to_owned();
     let url = |query: &Fields| format!("{}{}", cx.path(), super::or_all(query));
     let active = names.iter().any(|name| !value(name).is_empty());
-    let mut choices = vec![Choice { label: "Any".to_owned(), url: url(&rest), current: !active }];
-    let choice = |name: &str, text: &str, label: String| Choice {
-        label,
-        url: url(&rest.with(name, text)),
-        current: value(name) == text,
+    let any = "Any".to_owned();
+    let mut choices = vec![Choice { label: any, url: url(&rest), current: !active, to: None, count: String::new() }];
+    let choice = |name: &str, text: &str, label: String| {
+        let to = rest.with(name, text);
+        Choice { label, url: url(&to), current: value(name) == text, to: Some(to), count: String::new() }
     };
     let mut inputs = Vec::new();
     let input = |suffix: &str, label: &str, kind: &'static str| {

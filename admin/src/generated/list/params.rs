@@ -8,7 +8,7 @@ use super::columns::sort_of;
 use super::dates::{self, Bucket, Drill};
 use crate::column::{ListColumn, words};
 use crate::error::AdminError;
-use crate::filter::ListFilter;
+use crate::filter::{ListFilter, ShowFacets};
 use crate::http::{Cx, Fields};
 use crate::spec::Spec;
 
@@ -24,6 +24,9 @@ pub(crate) const DRILL: &str = "d";
 pub(crate) const TRASH: &str = "trash";
 /// `all`: not the view that the list begins with.
 pub(crate) const VIEW: &str = "view";
+
+/// `1`: with counts beside the choices of the filters.
+pub(crate) const FACETS: &str = "facets";
 
 /// A condition that somebody chose: shown as a chip that takes it away.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +56,8 @@ pub(crate) struct Params {
     pub(crate) search: String,
     /// Whether it is the trash.
     pub(crate) trash: bool,
+    /// Whether the choices of the filters have counts.
+    pub(crate) facets: bool,
 }
 
 fn wrong(name: &str, what: &str) -> AdminError {
@@ -65,8 +70,11 @@ fn wrong(name: &str, what: &str) -> AdminError {
 /// # Errors
 /// `Query`: a parameter that the list does not take, or a value that does not fit it.
 pub(crate) fn read(cx: &Cx, spec: &Spec, columns: &[ListColumn], fields: &Fields) -> Result<Params, AdminError> {
-    let mut params =
-        Params { query: ListQuery { limit: spec.per_page.clamp(1, 200), ..ListQuery::default() }, ..Params::default() };
+    let mut params = Params {
+        query: ListQuery { limit: spec.per_page.clamp(1, 200), ..ListQuery::default() },
+        facets: spec.show_facets == ShowFacets::Always,
+        ..Params::default()
+    };
     if fields.pairs().len() > limits::LIST_PARAMETERS {
         return Err(AdminError::Query("it has too many parameters".to_owned()));
     }
@@ -81,6 +89,7 @@ pub(crate) fn read(cx: &Cx, spec: &Spec, columns: &[ListColumn], fields: &Fields
         match name.as_str() {
             VIEW if text == "all" => {}
             TRASH if spec.deleted_at.is_some() && text == "1" => params.trash = true,
+            FACETS if spec.show_facets != ShowFacets::Never && text == "1" => params.facets = true,
             SEARCH if spec.search => search(&mut params, spec, text)?,
             ORDER => order(cx, &mut params, spec, columns, text)?,
             CURSOR => cursor(&mut params, spec, text)?,
