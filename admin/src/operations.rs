@@ -1,7 +1,7 @@
 //! The pages on which runs are operated.
 
 mod audit;
-mod confirm;
+pub(crate) mod confirm;
 mod connections;
 mod connectors;
 mod dead;

@@ -8,6 +8,7 @@ mod form;
 mod hostile;
 mod lists;
 mod permissions;
+mod people;
 mod queues;
 mod routes;
 mod runs;
