@@ -1,5 +1,6 @@
 //! The app: what is registered by hand, what is linked in, and the command line over both.
 
+mod beats;
 mod build;
 mod connections;
 mod database;

@@ -2,6 +2,7 @@
 
 mod login;
 mod me;
+pub(crate) mod sessions;
 mod setup;
 
 use axum::Router;
@@ -25,8 +26,10 @@ pub(crate) fn routes() -> Router<AdminState> {
         .route("/admin/me/look/", post(me::change_look))
         .route("/admin/me/password/", post(me::change_password))
         .route("/admin/me/tenant/", post(me::choose_tenant))
-        .route("/admin/me/sessions/", post(me::log_out_elsewhere))
+        .route("/admin/me/sessions/", get(sessions::list))
+        .route("/admin/me/sessions/end/", get(sessions::ask_end).post(sessions::end))
         .route("/admin/me/totp/", get(me::show_totp).post(me::begin_totp))
         .route("/admin/me/totp/confirm/", post(me::confirm_totp))
         .route("/admin/me/totp/disable/", post(me::disable_totp))
+        .route("/admin/me/totp/recovery/", post(me::renew_codes))
 }

@@ -26,11 +26,15 @@ const BUILD: &[Place] = &[
     Place("Workflows", "/admin/workflows/", "workflows", &["workflows.view_workflow"]),
     Place("Connectors", "/admin/connectors/", "connectors", &["connectors.view_connector"]),
     Place("Connections", "/admin/connections/", "connections", &["connectors.view_connection"]),
+    Place("Providers", "/admin/providers/", "providers", &["connectors.view_provider"]),
     Place("Secrets", "/admin/secrets/", "secrets", &["secrets.view_secret", "secret.reveal_metadata"]),
     // Extensions and the playground of templates come here.
 ];
 
-const SETTINGS: &[Place] = &[Place("Audit log", "/admin/audit/", "audit", &["audit.view_entry"])];
+const SETTINGS: &[Place] = &[
+    Place("Policies", "/admin/policies/", "tenants", &["tenants.view_policy"]),
+    Place("Audit log", "/admin/audit/", "audit", &["audit.view_entry"]),
+];
 
 /// The groups that have a page for whoever asks.
 pub(crate) fn groups(cx: &Cx) -> Vec<NavGroup> {

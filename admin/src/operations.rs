@@ -1,7 +1,7 @@
 //! The pages on which runs are operated.
 
 mod audit;
-mod confirm;
+pub(crate) mod confirm;
 mod connections;
 mod connectors;
 mod dead;
@@ -16,6 +16,8 @@ mod once;
 mod outbox;
 mod overview;
 mod palette;
+mod policies;
+mod providers;
 mod queues;
 mod referring;
 mod secrets;
@@ -46,6 +48,8 @@ pub(crate) fn routes() -> Router<AdminState> {
         .merge(webhooks::routes())
         .merge(connectors::routes())
         .merge(connections::routes())
+        .merge(providers::routes())
+        .merge(policies::routes())
         .merge(secrets::routes())
         .merge(audit::routes())
         .merge(palette::routes())

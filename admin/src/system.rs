@@ -6,6 +6,7 @@ mod grants;
 mod groups;
 mod policy;
 mod records;
+mod sessions;
 mod tenants;
 mod tokens;
 mod users;
@@ -23,5 +24,5 @@ pub(crate) fn register(site: AdminSite) -> AdminSite {
 
 /// Pages that single rows of theirs have besides their forms.
 pub(crate) fn routes() -> Router<AdminState> {
-    deeds::routes().merge(policy::routes())
+    deeds::routes().merge(policy::routes()).merge(sessions::routes())
 }

@@ -34,6 +34,7 @@ pub use chat::{
     ChatAnswer, ChatRequest, ChatResponse, FinishReason, JsonAnswer, Message, MessageRole, Tokens, Tool, ToolCall,
     ToolChoice, Usage,
 };
+pub use config::ProviderSetting;
 pub use context::{Credentials, ProviderCall, ProviderContext, ProviderPolicy};
 pub use json::{JsonResponse, JsonWanted};
 pub use link::ProviderRegistration;

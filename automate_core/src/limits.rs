@@ -2,10 +2,12 @@
 //! a defect.
 
 mod pages;
+mod people;
 
 use std::time::Duration;
 
 pub use pages::*;
+pub use people::*;
 
 /// Bytes of a workflow document.
 pub const DOCUMENT_BYTES: usize = 1024 * 1024;

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 pub use buckets::{Bucket, RateBuckets, Taken};
 pub use budget::{LLM_COST, LLM_TOKENS, UsageBudget};
-pub use document::{StoredPolicy, load, save};
+pub use document::{StoredPolicy, TenantWithPolicy, list, load, save};
 pub use report::{DayOfUsage, UsageReport, usage};
 
 /// The policies of all tenants. Cheap to clone.

@@ -13,6 +13,7 @@
 mod insert;
 mod operate;
 mod optimistic;
+pub mod processes;
 mod queue;
 mod reap;
 mod row;

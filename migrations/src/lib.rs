@@ -17,6 +17,7 @@ mod outbox;
 mod partitions;
 mod people;
 mod policy;
+mod processes;
 mod recovery;
 mod secrets;
 mod workflows;

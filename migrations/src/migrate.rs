@@ -8,7 +8,7 @@ use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTrait};
 
 use crate::{
     admin::Admin, audit::Audit, drafts::Drafts, executions::Executions, operating::Operating, outbox::Outbox,
-    people::People, policy::Policy, recovery::Recovery, secrets::Secrets, workflows::Workflows,
+    people::People, policy::Policy, processes::Processes, recovery::Recovery, secrets::Secrets, workflows::Workflows,
 };
 
 /// The list of migrations, oldest first.
@@ -35,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(Recovery),
             Box::new(Admin),
             Box::new(Drafts),
+            Box::new(Processes),
         ]
     }
 }

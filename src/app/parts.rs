@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::AppError;
+use super::beats::Beats;
 use super::build::Role;
 
 /// An app over its database, ready to be used. Cheap to clone.
@@ -108,6 +109,7 @@ impl Parts {
         let drain: Duration = config.worker.drain;
         let upkeep = tokio::spawn(super::people::upkeep(self.identity.clone(), shutdown.clone()));
         let router = automate_api::router_with(state, [rest, doors, pages]);
+        let beats = Beats::begin(self.database.clone(), self.engine.clone(), "serve");
         let server = automate_api::server::serve(listener, router, shutdown.clone(), drain);
         match role {
             Role::Worker => {
@@ -119,6 +121,14 @@ impl Parts {
         }
         // It ends with the shutdown, which has fired.
         drop(upkeep.await);
+        beats.end().await;
         Ok(())
+    }
+
+    /// Works until `shutdown` fires, then drains: as [`Parts::serve`] without HTTP.
+    pub async fn work(&self, shutdown: CancellationToken) {
+        let beats = Beats::begin(self.database.clone(), self.engine.clone(), "worker");
+        self.engine.run_worker(shutdown).await;
+        beats.end().await;
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn run(context: Context, _args: WorkerArgs) -> Result<(), CliEr
         parts.engine.settings().concurrency
     ));
     let announce = tokio::spawn(announce_drain(shutdown.token.clone(), context.config().worker.drain));
-    parts.engine.run_worker(shutdown.token.clone()).await;
+    parts.work(shutdown.token.clone()).await;
     announce.abort();
     parts.close().await;
     Ok(())

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use automate_core::ids::TenantId;
-use automate_governance::identity::{IdentityError, NewSession, Password};
+use automate_governance::identity::{IdentityError, NewSession, Password, Proof, TotpSetup};
 use automate_governance::models::TENANTS;
 use automate_store::resource::ListQuery;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -16,6 +16,8 @@ use crate::http::{Cx, Fields, Flash, Prefs, Reply, Shell, html, see_other, with_
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// Pages, also those that "back" would show. Not the cookies: how pages look is nobody's secret.
 const FORGET: &str = "\"cache\", \"storage\"";
+/// Recovery codes that are few.
+const FEW_CODES: u64 = 3;
 
 #[derive(Template)]
 #[template(path = "admin/me.html")]
@@ -25,6 +27,8 @@ struct MePage {
     /// `(id, name, whether it is the one)`; empty for whoever has one tenant only.
     tenants: Vec<(String, String, bool)>,
     totp: bool,
+    /// What is left of the recovery codes, in words.
+    codes: String,
     errors: FieldErrors,
 }
 
@@ -38,6 +42,10 @@ struct TotpPage {
     /// Codes that stand in for those of the app, each once; shown now and never again.
     recovery_codes: Vec<Zeroizing<String>>,
     enabled: bool,
+    /// What is left of the recovery codes, in words.
+    codes: String,
+    /// Whether so few are left that it is time for new ones.
+    few: bool,
     error: String,
 }
 
@@ -70,11 +78,13 @@ async fn page(cx: &Cx, status: StatusCode, errors: FieldErrors) -> Reply {
             })
             .collect();
     }
+    let totp = has_totp(cx).await?;
     let page = MePage {
         shell: cx.shell("Your settings").refused(!errors.is_empty()),
         zones: chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect(),
         tenants,
-        totp: has_totp(cx).await?,
+        totp,
+        codes: if totp { of_codes(codes_left(cx).await?) } else { String::new() },
         errors,
     };
     cx.page_with(status, &page)
@@ -83,6 +93,20 @@ async fn page(cx: &Cx, status: StatusCode, errors: FieldErrors) -> Reply {
 async fn has_totp(cx: &Cx) -> Result<bool, crate::AdminError> {
     let user = cx.state().identity().user_by_email(&cx.principal().actor.name).await?;
     Ok(user.is_some_and(|user| user.totp_confirmed_at.is_some()))
+}
+
+async fn codes_left(cx: &Cx) -> Result<u64, crate::AdminError> {
+    Ok(cx.state().identity().recovery_codes_left(cx.session().user).await?)
+}
+
+/// `7 of 10 recovery codes are left`.
+fn of_codes(left: u64) -> String {
+    let all = automate_core::limits::RECOVERY_CODES;
+    match left {
+        0 => "No recovery code is left".to_owned(),
+        1 => format!("1 of {all} recovery codes is left"),
+        _ => format!("{left} of {all} recovery codes are left"),
+    }
 }
 
 pub(super) async fn change_look(cx: Cx, fields: Fields) -> Reply {
@@ -138,12 +162,6 @@ pub(super) async fn choose_tenant(cx: Cx, fields: Fields) -> Reply {
     renewed(&cx, &session, "/admin/", "You work in another tenant now.")
 }
 
-pub(super) async fn log_out_elsewhere(cx: Cx) -> Reply {
-    let keep = Some(cx.session().id_hash);
-    let ended = cx.state().identity().log_out_everywhere(cx.writer(), cx.session().user, keep).await?;
-    cx.done("/admin/me/", Flash::success(format!("{ended} other sessions have ended.")))
-}
-
 pub(super) async fn ask_log_out(cx: Cx) -> Reply {
     cx.page(&LogOutPage { shell: cx.shell("Log out") })
 }
@@ -155,36 +173,59 @@ pub(super) async fn log_out(cx: Cx) -> Reply {
     Ok(response)
 }
 
-pub(super) async fn show_totp(cx: Cx) -> Reply {
-    totp_page(&cx, StatusCode::OK, None, String::new()).await
+/// What a page shows once.
+#[derive(Default)]
+struct Once {
+    secret: Zeroizing<String>,
+    url: Zeroizing<String>,
+    recovery_codes: Vec<Zeroizing<String>>,
 }
 
-async fn totp_page(
-    cx: &Cx,
-    status: StatusCode,
-    begun: Option<automate_governance::identity::TotpSetup>,
-    error: String,
-) -> Reply {
-    let (secret, url, recovery_codes) =
-        begun.map(|setup| (setup.secret, setup.url, setup.recovery_codes)).unwrap_or_default();
+impl From<TotpSetup> for Once {
+    fn from(setup: TotpSetup) -> Self {
+        Self { secret: setup.secret, url: setup.url, recovery_codes: setup.recovery_codes }
+    }
+}
+
+pub(super) async fn show_totp(cx: Cx) -> Reply {
+    totp_page(&cx, StatusCode::OK, Once::default(), String::new()).await
+}
+
+async fn totp_page(cx: &Cx, status: StatusCode, once: Once, error: String) -> Reply {
     let shell = cx.shell("Second factor").crumb("Your settings", "/admin/me/").refused(!error.is_empty());
-    let page = TotpPage { shell, secret, url, recovery_codes, enabled: has_totp(cx).await?, error };
+    let left = codes_left(cx).await?;
+    let page = TotpPage {
+        shell,
+        secret: once.secret,
+        url: once.url,
+        recovery_codes: once.recovery_codes,
+        enabled: has_totp(cx).await?,
+        codes: of_codes(left),
+        few: left <= FEW_CODES,
+        error,
+    };
     html(status, &page)
+}
+
+async fn refused(cx: &Cx, error: IdentityError) -> Reply {
+    match error {
+        IdentityError::Auth(error) => {
+            totp_page(cx, StatusCode::UNPROCESSABLE_ENTITY, Once::default(), sentence(&error)).await
+        }
+        error => Err(error.into()),
+    }
 }
 
 pub(super) async fn begin_totp(cx: Cx) -> Reply {
     let setup = cx.state().identity().totp_begin(cx.writer(), cx.session().user).await?;
-    totp_page(&cx, StatusCode::OK, Some(setup), String::new()).await
+    totp_page(&cx, StatusCode::OK, setup.into(), String::new()).await
 }
 
 pub(super) async fn confirm_totp(cx: Cx, fields: Fields) -> Reply {
     let identity = cx.state().identity();
     match identity.totp_confirm(cx.writer(), cx.session(), fields.text("code"), cx.client()).await {
         Ok(session) => renewed(&cx, &session, "/admin/me/totp/", "From now on your codes are asked for."),
-        Err(IdentityError::Auth(error)) => {
-            totp_page(&cx, StatusCode::UNPROCESSABLE_ENTITY, None, sentence(&error)).await
-        }
-        Err(error) => Err(error.into()),
+        Err(error) => refused(&cx, error).await,
     }
 }
 
@@ -192,9 +233,20 @@ pub(super) async fn disable_totp(cx: Cx, fields: Fields) -> Reply {
     let password = Password::new(fields.get("password").unwrap_or_default().to_owned());
     match cx.state().identity().totp_disable(cx.writer(), cx.session(), &password, cx.client()).await {
         Ok(session) => renewed(&cx, &session, "/admin/me/totp/", "Codes are not asked for any more."),
-        Err(IdentityError::Auth(error)) => {
-            totp_page(&cx, StatusCode::UNPROCESSABLE_ENTITY, None, sentence(&error)).await
+        Err(error) => refused(&cx, error).await,
+    }
+}
+
+/// Whoever logs in elsewhere has no password: for them a code of the app is enough.
+pub(super) async fn renew_codes(cx: Cx, fields: Fields) -> Reply {
+    let proof = match fields.text("code").trim() {
+        "" => Proof::Password(Password::new(fields.get("password").unwrap_or_default().to_owned())),
+        code => Proof::Code(code.to_owned()),
+    };
+    match cx.state().identity().renew_recovery_codes(cx.writer(), cx.session(), proof, cx.client()).await {
+        Ok(recovery_codes) => {
+            totp_page(&cx, StatusCode::OK, Once { recovery_codes, ..Once::default() }, String::new()).await
         }
-        Err(error) => Err(error.into()),
+        Err(error) => refused(&cx, error).await,
     }
 }

@@ -60,8 +60,10 @@ pub(super) async fn show(
         let name = slot.column.name;
         let mine = mine.get(name)?;
         let secret = matches!(slot.widget, Some(crate::form::Widget::Secret));
-        let text = |value: &Value| {
-            if secret { "(not shown)".to_owned() } else { shown_text(slot.column.kind, value, cx.prefs()) }
+        let text = |value: &Value| match &slot.widget {
+            _ if secret => "(not shown)".to_owned(),
+            Some(crate::form::Widget::Checks(groups)) => checked(groups, value),
+            _ => shown_text(slot.column.kind, value, cx.prefs()),
         };
         let theirs = theirs.get(name).unwrap_or(&Value::Null);
         (theirs != mine).then(|| Difference { name, label: slot.label.clone(), theirs: text(theirs), mine: text(mine) })
@@ -86,6 +88,16 @@ pub(super) async fn show(
         back: spec.row_url(&id),
     };
     cx.page_with(StatusCode::CONFLICT, &conflict)
+}
+
+/// The words that are checked, as the form says them.
+fn checked(groups: &[(String, Vec<crate::control::Choice>)], value: &Value) -> String {
+    let words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let label = |word: &str| {
+        let choice = groups.iter().flat_map(|(_, choices)| choices).find(|choice| choice.value == word);
+        choice.map_or_else(|| word.to_owned(), |choice| choice.label.clone())
+    };
+    words.map(label).collect::<Vec<_>>().join(", ")
 }
 
 /// Who changed a row last, and when; empty for whoever may not read the log.

@@ -10,25 +10,25 @@ use crate::http::{Cx, Reply, Shell};
 
 /// What such a page asks for besides the button.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// The field's name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Its label.
-    pub(super) label: &'static str,
+    pub(crate) label: &'static str,
     /// What to know about it.
-    pub(super) help: String,
+    pub(crate) help: String,
     /// The kind of control, as HTML names it: `text`, `checkbox`, `hidden`.
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What is in it.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// Whether it must be filled in.
-    pub(super) required: bool,
+    pub(crate) required: bool,
 }
 
 /// The page.
 #[derive(Template)]
 #[template(path = "admin/queues/confirm.html")]
-pub(super) struct Confirm {
+pub(crate) struct Confirm {
     shell: Shell,
     says: Vec<String>,
     fields: Vec<Asked>,
@@ -42,7 +42,7 @@ pub(super) struct Confirm {
 
 impl Confirm {
     /// A page that asks before `button` is pressed; the form goes to the page's own address.
-    pub(super) fn new(shell: Shell, button: impl Into<String>, cancel: impl Into<String>) -> Self {
+    pub(crate) fn new(shell: Shell, button: impl Into<String>, cancel: impl Into<String>) -> Self {
         Self {
             shell,
             says: Vec::new(),
@@ -56,31 +56,31 @@ impl Confirm {
     }
 
     /// One thing that will happen.
-    pub(super) fn says(mut self, sentence: impl Into<String>) -> Self {
+    pub(crate) fn says(mut self, sentence: impl Into<String>) -> Self {
         self.says.push(sentence.into());
         self
     }
 
     /// It destroys something.
-    pub(super) fn danger(mut self) -> Self {
+    pub(crate) fn danger(mut self) -> Self {
         self.danger = true;
         self
     }
 
     /// It cannot be done, and why.
-    pub(super) fn blocked(mut self, why: impl Into<String>) -> Self {
+    pub(crate) fn blocked(mut self, why: impl Into<String>) -> Self {
         self.blocked = why.into();
         self
     }
 
     /// It asks for something.
-    pub(super) fn asks(mut self, asked: Asked) -> Self {
+    pub(crate) fn asks(mut self, asked: Asked) -> Self {
         self.fields.push(asked);
         self
     }
 
     /// It asks for the reason, which is put into the audit log.
-    pub(super) fn asks_reason(self, value: &str) -> Self {
+    pub(crate) fn asks_reason(self, value: &str) -> Self {
         self.asks(Asked {
             name: "reason",
             label: "Reason",
@@ -92,7 +92,7 @@ impl Confirm {
     }
 
     /// It carries an id, by which a form that is sent twice is known.
-    pub(super) fn carries_nonce(self) -> Self {
+    pub(crate) fn carries_nonce(self) -> Self {
         self.asks(Asked {
             name: "nonce",
             label: "",
@@ -104,12 +104,12 @@ impl Confirm {
     }
 
     /// The page.
-    pub(super) fn show(self, cx: &Cx) -> Reply {
+    pub(crate) fn show(self, cx: &Cx) -> Reply {
         cx.page(&self)
     }
 
     /// The page again, because what was typed does not fit.
-    pub(super) fn refuse(mut self, cx: &Cx, field: &str, message: impl Into<String>) -> Reply {
+    pub(crate) fn refuse(mut self, cx: &Cx, field: &str, message: impl Into<String>) -> Reply {
         self.errors.add_named(field, message);
         self.shell = self.shell.refused(true);
         cx.page_with(StatusCode::UNPROCESSABLE_ENTITY, &self)
@@ -117,7 +117,7 @@ impl Confirm {
 }
 
 /// Refuses parameters that the page does not take, so that a wrong link is seen to be one.
-pub(super) fn takes_only(cx: &Cx, names: &[&str]) -> Result<(), AdminError> {
+pub(crate) fn takes_only(cx: &Cx, names: &[&str]) -> Result<(), AdminError> {
     match cx.query().pairs().iter().find(|(name, _)| !names.contains(&name.as_str())) {
         None => Ok(()),
         Some((name, _)) => {

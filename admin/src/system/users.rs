@@ -157,11 +157,17 @@ impl BaseModelAdmin for Users {
     }
 
     fn get_row_links(&self, cx: &Cx, row: &Row) -> Vec<(String, String)> {
-        let Some(id) = row.id(&FORM).filter(|_| cx.can("people.change_user")) else { return Vec::new() };
+        let Some(id) = row.id(&FORM) else { return Vec::new() };
         let link = |text: &str, deed: &str| (text.to_owned(), format!("/admin/people/user/{id}/{deed}/"));
-        let mut links = vec![link("Set a password", "password"), link("End sessions", "end-sessions")];
-        if row.fields.get("totp_confirmed_at").is_some_and(|since| !since.is_null()) {
-            links.push(link("Take the second factor away", "reset-totp"));
+        let mut links = Vec::new();
+        if cx.can("people.view_session") {
+            links.push(link("Sessions", "sessions"));
+        }
+        if cx.can("people.change_user") {
+            links.extend([link("Set a password", "password"), link("End sessions", "end-sessions")]);
+            if row.fields.get("totp_confirmed_at").is_some_and(|since| !since.is_null()) {
+                links.push(link("Take the second factor away", "reset-totp"));
+            }
         }
         links
     }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automate_core::config::ProviderConfig;
+use automate_core::config::{ProviderConfig, mask_url};
 use automate_core::redaction::process_scrubber;
-use automate_core::secrets::SecretValue;
+use automate_core::secrets::{SecretRef, SecretValue};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Provider;
@@ -16,6 +17,18 @@ use crate::schema::Schema;
 pub(super) const REFERENCE: &str = "$secret:";
 /// The price of models that have none of their own.
 const ANY_MODEL: &str = "*";
+
+/// A setting as people may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderSetting {
+    /// No secret: its value.
+    Value(String),
+    /// It names a secret: the key of it.
+    Secret(String),
+    /// A secret that is written out; it is not told.
+    Hidden,
+}
 
 /// Settings as written, apart from those that every provider has.
 #[derive(Clone, Default)]
@@ -72,6 +85,20 @@ impl Settings {
             settings.fields.insert(field.clone(), text);
         }
         Ok(settings)
+    }
+
+    /// All settings as people may see them. A password in an address is none of them.
+    pub(super) fn shown(&self) -> BTreeMap<String, ProviderSetting> {
+        let shown = |(name, text): (&String, &String)| {
+            let key = text.strip_prefix(REFERENCE).and_then(SecretRef::read).map(|secret| secret.key.to_owned());
+            let setting = match key {
+                Some(key) => ProviderSetting::Secret(key),
+                None if self.hidden.contains(name) => ProviderSetting::Hidden,
+                None => ProviderSetting::Value(process_scrubber().scrub_str(&mask_url(text)).into_owned()),
+            };
+            (name.clone(), setting)
+        };
+        self.fields.iter().map(shown).collect()
     }
 
     /// The prices of models, as they are given.

@@ -13,7 +13,7 @@ use automate_core::secrets::{SecretError, SecretResolver, SecretValue};
 use serde::Serialize;
 
 use super::budget::{Budget, Unlimited};
-use super::config::Settings;
+use super::config::{ProviderSetting, Settings};
 use super::price::Price;
 use super::{Capability, Provider};
 use crate::base::http::{HttpClient, NoHttp};
@@ -63,6 +63,8 @@ pub struct ProviderInfo {
     pub configured: bool,
     /// Where it comes from: `configuration`, `app`, or a crate and its version.
     pub origin: String,
+    /// Its provider's own settings, by name, without what is secret.
+    pub settings: BTreeMap<String, ProviderSetting>,
 }
 
 /// All providers, by name.
@@ -285,6 +287,7 @@ impl Entry {
             prices: self.settings.prices().clone(),
             configured: self.configured,
             origin: self.origin.clone(),
+            settings: self.settings.shown(),
         }
     }
 }

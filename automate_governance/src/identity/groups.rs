@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use automate_core::access::DEFAULT_GROUPS;
-use automate_core::ids::{GroupId, TenantId, new_v7};
+use automate_core::ids::{GroupId, TenantId, UserId, new_v7};
 use automate_core::store::StoreError;
 use automate_store::error::store_error;
 use automate_store::resource::Writer;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::entity::{group, group_permission, user_group};
 use super::giving::{check_count, check_grant, check_permission, note};
-use super::{Identity, IdentityError, check_name};
+use super::{Identity, IdentityError, MemberChange, check_name};
 
 /// What a new group is to be.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,8 @@ pub struct NewGroup {
     pub description: String,
     /// What its members may do.
     pub permissions: Vec<String>,
+    /// Who is in it, of its tenant.
+    pub members: Vec<UserId>,
 }
 
 /// What is to change about a group; what is `None` stays.
@@ -39,6 +41,8 @@ pub struct GroupChange {
     pub description: Option<String>,
     /// All that its members may do.
     pub permissions: Option<Vec<String>>,
+    /// Who joins it and who leaves it.
+    pub members: MemberChange,
 }
 
 impl Identity {
@@ -65,6 +69,8 @@ impl Identity {
         new: NewGroup,
     ) -> Result<group::Model, IdentityError> {
         let tenant = writer.principal.tenant.ok_or(IdentityError::NotFound("tenant"))?;
+        let members = MemberChange { join: new.members, leave: Vec::new() };
+        let moving = self.moving(txn, writer, &members).await?;
         let now = self.now();
         let row = group::Model {
             id: new_v7(),
@@ -78,7 +84,8 @@ impl Identity {
         self.check_group_name(txn, &row).await?;
         group::Entity::insert(row.clone().into_active_model()).exec(txn).await.map_err(store_error)?;
         self.set_group_permissions(txn, writer, row.id, &new.permissions).await?;
-        let facts = json!({ "name": row.name, "permissions": new.permissions });
+        let moved = self.move_members(txn, writer, &row, moving).await?;
+        let facts = json!({ "name": row.name, "permissions": new.permissions, "members": moved.joined });
         self.audit(txn, writer, tenant, "group.create", "group", row.id, facts).await?;
         Ok(row)
     }
@@ -113,6 +120,8 @@ impl Identity {
         change: GroupChange,
         expected: Option<i64>,
     ) -> Result<group::Model, IdentityError> {
+        // Users are locked before groups, wherever both are.
+        let moving = self.moving(txn, writer, &change.members).await?;
         let old = self.group_in_scope(txn, writer, id).await?;
         if expected.is_some_and(|version| version != i64::from(old.row_version)) {
             return Err(IdentityError::Changed { current: old.row_version.into() });
@@ -131,6 +140,10 @@ impl Identity {
         if let Some(permissions) = &change.permissions {
             let before = self.set_group_permissions(txn, writer, old.id, permissions).await?;
             note(&mut changes, "permissions", json!(before), json!(permissions));
+        }
+        let moved = self.move_members(txn, writer, &old, moving).await?;
+        if !moved.is_empty() {
+            changes.insert("members".to_owned(), json!({ "joined": moved.joined, "left": moved.left }));
         }
         let mut row = old.clone().into_active_model();
         (row.name, row.description) = (Set(new.name), Set(new.description));

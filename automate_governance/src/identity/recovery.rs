@@ -1,20 +1,26 @@
 //! Recovery codes: what lets somebody in who has lost their second factor, each once.
 //!
-//! They are made with the second factor and shown then; what is stored is a hash of each. With 80
+//! They are made with the second factor, and again when their owner asks for it, and shown then; what is stored is a hash of each. With 80
 //! random bits in each there is nothing to guess, so one pass of SHA-256 is enough.
 
+use automate_core::ids::UserId;
 use automate_core::limits;
 use automate_core::store::StoreError;
 use automate_store::error::store_error;
+use automate_store::resource::Writer;
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
-use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _, QueryFilter as _};
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _,
+    QueryFilter as _,
+};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::Identity;
 use super::entity::{recovery_code, user};
+use super::{AuthError, Client, Identity, IdentityError, Password, Session};
 
 /// The digits of Crockford's base 32: none that looks like another one.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -22,6 +28,15 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const DIGITS: usize = 16;
 /// Digits between two hyphens.
 const GROUP: usize = 4;
+
+/// What somebody who is logged in proves again with who they are.
+#[derive(Debug)]
+pub enum Proof {
+    /// Their password.
+    Password(Password),
+    /// The code that their second factor shows now; a recovery code is none.
+    Code(String),
+}
 
 /// A new code, as it is shown: `0123-4567-89ab-cdef`.
 fn make() -> Result<Zeroizing<String>, StoreError> {
@@ -63,6 +78,58 @@ fn stored(user: Uuid, typed: &str) -> Option<Vec<u8>> {
 }
 
 impl Identity {
+    /// How many recovery codes of a user are left.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn recovery_codes_left(&self, user: UserId) -> Result<u64, IdentityError> {
+        let own = recovery_code::Entity::find().filter(recovery_code::Column::UserId.eq(user.0));
+        Ok(own.count(self.inner.db.orm_reader()).await.map_err(store_error)?)
+    }
+
+    /// Makes new recovery codes of one's own, for which the password or a code is asked. The old ones
+    /// are worth nothing from then on. The new ones are shown now and never again.
+    ///
+    /// # Errors
+    /// [`AuthError::Credentials`] where the proof is wrong, [`AuthError::Throttled`] after too many
+    /// wrong ones, `Conflict` where there is no second factor.
+    pub async fn renew_recovery_codes(
+        &self,
+        writer: Writer,
+        session: &Session,
+        proof: Proof,
+        client: &Client,
+    ) -> Result<Vec<Zeroizing<String>>, IdentityError> {
+        let user = session.user;
+        let attempt = self.attempt_of(user, client).await?;
+        let hash = match &proof {
+            Proof::Password(password) => Some(self.check_password(user, password).await?),
+            Proof::Code(_) => None,
+        };
+        self.write(move |this, txn| async move {
+            let row = this.own_row(&txn, &writer, user).await?;
+            if row.totp_confirmed_at.is_none() {
+                return Err(IdentityError::Conflict(
+                    "there is no second factor that codes could stand in for".to_owned(),
+                ));
+            }
+            let proved = match &proof {
+                // It may have been changed since it was looked at.
+                Proof::Password(_) => row.password_hash == hash,
+                Proof::Code(code) => this.take_code(&txn, &row, code).await?,
+            };
+            if !proved {
+                return Err(IdentityError::Auth(AuthError::Credentials));
+            }
+            attempt.succeed(&txn, true).await?;
+            let codes = this.renew_codes(&txn, row.id).await?;
+            let facts = json!({ "codes": codes.len() });
+            this.audit(&txn, &writer, this.tenant_of(&row), "user.recovery_codes", "user", row.id, facts).await?;
+            Ok((txn, codes))
+        })
+        .await
+    }
+
     /// Makes new codes in place of the old ones.
     pub(crate) async fn renew_codes(
         &self,

@@ -1,5 +1,7 @@
 //! Sessions: somebody is logged in with a browser.
 
+mod shown;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +30,8 @@ use super::random::{self, SECRET_CHARS, digest};
 use super::request::{Client, Presented, presented};
 use super::throttle::delta;
 use super::{AuthError, Identity, IdentityError};
+
+pub use shown::ShownSession;
 
 /// A session that a request came with.
 #[derive(Clone)]

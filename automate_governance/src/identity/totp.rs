@@ -267,7 +267,7 @@ impl Identity {
     }
 
     /// The row of the writer themselves, locked.
-    async fn own_row(
+    pub(crate) async fn own_row(
         &self,
         txn: &DatabaseTransaction,
         writer: &Writer,

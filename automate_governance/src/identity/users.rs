@@ -436,6 +436,7 @@ impl Identity {
         let of_user = user_group::Column::UserId.eq(row.id);
         let rows = user_group::Entity::find().filter(of_user.clone()).all(txn).await.map_err(store_error)?;
         let before: BTreeSet<Uuid> = rows.into_iter().map(|r| r.group_id).collect();
+        self.touch_groups(txn, wanted.symmetric_difference(&before)).await?;
         for id in wanted.difference(&before) {
             let group = group::Entity::find_by_id(*id).one(txn).await.map_err(store_error)?;
             if group.is_none_or(|group| Some(group.tenant_id) != row.tenant_id) {

@@ -48,6 +48,68 @@ async fn read<C: ConnectionTrait>(connection: &C, tenant: TenantId) -> Result<St
     Ok(StoredPolicy { policy, version: version.unwrap_or(0), suspended: status != "active" })
 }
 
+/// A tenant with its policy, for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantWithPolicy {
+    /// The tenant.
+    pub id: TenantId,
+    /// Its name in addresses, by which they are ordered.
+    pub slug: String,
+    /// What people call it.
+    pub name: String,
+    /// Whether it is suspended.
+    pub suspended: bool,
+    /// Whether a policy was stored for it.
+    pub stored: bool,
+    /// The policy; one without limits where none was stored, and nothing where it cannot be read: then
+    /// whatever asks for it is refused.
+    pub policy: Option<TenantPolicy>,
+}
+
+/// Tenants with their policies, by slug: one of them, or a page of all that come behind `after`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(
+    db: &Database,
+    only: Option<TenantId>,
+    after: &str,
+    limit: u64,
+) -> Result<Vec<TenantWithPolicy>, StoreError> {
+    let after = after.to_owned();
+    let rows = db.run(move |db| async move {
+        let mut sql = "SELECT t.id AS id, t.slug AS slug, t.name AS name, t.status AS status, p.document AS document \
+                       FROM tenants t LEFT JOIN policies p ON p.tenant_id = t.id WHERE t.slug > $1"
+            .to_owned();
+        let mut values = vec![after.into()];
+        if let Some(only) = only {
+            sql.push_str(" AND t.id = $2");
+            values.push(only.0.into());
+        }
+        sql.push_str(&format!(" ORDER BY t.slug LIMIT {limit}"));
+        let orm = db.orm_reader();
+        let statement = Statement::from_sql_and_values(orm.get_database_backend(), sql, values);
+        orm.query_all_raw(statement).await.map_err(store_error)
+    });
+    let mut found = Vec::new();
+    for row in rows.await? {
+        let document: Option<String> = row.try_get("", "document").map_err(store_error)?;
+        let status: String = row.try_get("", "status").map_err(store_error)?;
+        found.push(TenantWithPolicy {
+            id: TenantId(row.try_get("", "id").map_err(store_error)?),
+            slug: row.try_get("", "slug").map_err(store_error)?,
+            name: row.try_get("", "name").map_err(store_error)?,
+            suspended: status != "active",
+            stored: document.is_some(),
+            policy: match &document {
+                None => Some(TenantPolicy::default()),
+                Some(text) => serde_json::from_str(text).ok(),
+            },
+        });
+    }
+    Ok(found)
+}
+
 /// Stores the policy of a tenant, within a transaction. `expected` is the version that the caller
 /// read; answers with the policy before and with the new version.
 ///

@@ -13,8 +13,16 @@ use automate_tests::postgres::TestDatabase;
 const STATEMENTS: usize = 12;
 /// Bytes of a page, at most.
 const BYTES: usize = 250_000;
-/// What the pool and transactions say besides, and what is noted once a minute in the background.
-const BESIDE: &[&str] = &["SELECT now() = statement_timestamp()", "BEGIN", "COMMIT", "ROLLBACK", "SET "];
+/// What the pool and transactions say besides, and what is noted in the background.
+const BESIDE: &[&str] = &[
+    "SELECT now() = statement_timestamp()",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SET ",
+    "INSERT INTO processes",
+    "DELETE FROM processes",
+];
 
 /// What was asked of the database since a place in its log.
 fn asked(log: &Path, since: u64) -> (Vec<String>, u64) {

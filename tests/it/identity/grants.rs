@@ -2,7 +2,9 @@
 
 use automate_core::access::{DEFAULT_GROUPS, EVERYTHING, TenantScope};
 use automate_core::ids::{GroupId, UserId};
-use automate_governance::identity::{AuthError, GroupChange, IdentityError, NewGroup, NewTenant, NewUser, UserChange};
+use automate_governance::identity::{
+    AuthError, GroupChange, IdentityError, MemberChange, NewGroup, NewTenant, NewUser, UserChange,
+};
 use automate_store::resource::Writer;
 use automate_tests::both_databases;
 
@@ -156,8 +158,8 @@ both_databases! {
         assert!(bed.get(&headers).await.unwrap().principal.can("workflow.publish"));
         let change = GroupChange { permissions: Some(vec!["event.publish".into()]), ..GroupChange::default() };
         let stale = bed.identity.change_group(operator(), GroupId(group.id), change.clone(), Some(7)).await;
-        assert!(matches!(stale, Err(IdentityError::Changed { current: 1 })));
-        bed.identity.change_group(operator(), GroupId(group.id), change, Some(1)).await.unwrap();
+        assert!(matches!(stale, Err(IdentityError::Changed { current: 2 })), "who joins it is a change of it");
+        bed.identity.change_group(operator(), GroupId(group.id), change, Some(2)).await.unwrap();
         let principal = bed.get(&headers).await.unwrap().principal;
         assert!(principal.can("event.publish") && !principal.can("workflow.publish"));
         bed.identity.delete_group(operator(), GroupId(group.id)).await.unwrap();
@@ -169,6 +171,58 @@ both_databases! {
         let empty = GroupChange { permissions: Some(Vec::new()), ..GroupChange::default() };
         assert!(forbidden(bed.identity.change_group(clerk.clone(), bed.group("admin").await, empty, None).await));
         assert!(forbidden(bed.identity.delete_group(clerk, bed.group("admin").await).await));
+    }
+
+    async fn people_are_moved_from_the_groups_side_under_the_rules_of_their_own(test: TestDatabase) {
+        let bed = Bed::new(&test).await;
+        let (ada, eve) = (bed.user("ada@example.org", "viewer").await, bed.user("eve@example.org", "viewer").await);
+        let new = |name: &str, gives: &str, members: Vec<UserId>| NewGroup {
+            name: name.into(),
+            permissions: vec![gives.into()],
+            members,
+            ..NewGroup::default()
+        };
+        let powerful = new("powerful", "workflow.publish", vec![user_id(&ada)]);
+        let powerful = GroupId(bed.identity.create_group(operator(), powerful).await.unwrap().id);
+        let headers = cookies_of(&bed.log_in("ada@example.org").await.session);
+        assert!(bed.get(&headers).await.unwrap().principal.can("workflow.publish"));
+        let moves = |join: &[UserId], leave: &[UserId]| GroupChange {
+            members: MemberChange { join: join.to_vec(), leave: leave.to_vec() },
+            ..GroupChange::default()
+        };
+        // A clerk lets nobody into what they do not have, and takes nobody out who may do more.
+        let clerk = clerk(&bed).await;
+        let lets_in = moves(&[user_id(&eve)], &[]);
+        assert!(forbidden(bed.identity.change_group(clerk.clone(), powerful, lets_in, None).await));
+        let takes_out = moves(&[], &[user_id(&ada)]);
+        assert!(forbidden(bed.identity.change_group(clerk.clone(), powerful, takes_out.clone(), None).await));
+        let harmless = new("harmless", "workflows.view_workflow", Vec::new());
+        let harmless = GroupId(bed.identity.create_group(clerk.clone(), harmless).await.unwrap().id);
+        let above = moves(&[user_id(&ada)], &[]);
+        assert!(forbidden(bed.identity.change_group(clerk, harmless, above, None).await));
+        assert_eq!(bed.count("user_groups").await, 3, "nothing is stored");
+        // Nobody of another tenant.
+        let acme = bed.tenant("acme").await;
+        let theirs = NewUser { email: "x@acme.example".into(), tenant: Some(acme), ..NewUser::default() };
+        let theirs = bed.identity.create_user(operator(), theirs).await.unwrap();
+        let foreign = bed.identity.change_group(operator(), harmless, moves(&[user_id(&theirs)], &[]), None).await;
+        assert_eq!(foreign.unwrap_err().code(), "INVALID_INPUT");
+        // Who is named in neither list stays; who is there already is no change.
+        bed.identity.change_group(operator(), powerful, moves(&[user_id(&eve), user_id(&ada)], &[]), Some(1)).await.unwrap();
+        assert_eq!(bed.count("user_groups").await, 4);
+        let entries = bed.audited().await.iter().filter(|entry| *entry == "user.change done").count();
+        bed.identity.change_group(operator(), powerful, takes_out, Some(2)).await.unwrap();
+        assert!(!bed.get(&headers).await.unwrap().principal.can("workflow.publish"));
+        let now = bed.audited().await.iter().filter(|entry| *entry == "user.change done").count();
+        assert_eq!(now, entries + 1, "it stands in her history, too");
+        // A change from the user's side counts as one of the group.
+        let leave = UserChange { groups: Some(Vec::new()), ..UserChange::default() };
+        bed.identity.change_user(operator(), user_id(&eve), leave, None).await.unwrap();
+        let stale = bed.identity.change_group(operator(), powerful, moves(&[user_id(&eve)], &[]), Some(3)).await;
+        assert!(matches!(stale, Err(IdentityError::Changed { current: 4 })), "{stale:?}");
+        let many: Vec<UserId> = (0..201).map(|_| UserId::new()).collect();
+        let many = bed.identity.change_group(operator(), powerful, moves(&many, &[]), None).await;
+        assert_eq!(many.unwrap_err().code(), "INVALID_INPUT");
     }
 
     async fn a_deleted_user_leaves_nothing_but_the_log(test: TestDatabase) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use automate_governance::identity::{AuthError, Identity, IdentityError, IdentitySettings, LogIn, LoggedIn};
+use automate_governance::identity::{AuthError, Identity, IdentityError, IdentitySettings, LogIn, LoggedIn, Proof};
 use automate_governance::secrets::{MasterKey, MasterKeys};
 use automate_tests::both_databases;
 use totp_rs::{Algorithm, Secret, TOTP};
@@ -163,6 +163,41 @@ both_databases! {
         assert!(matches!(log_in(&bed, Some(second.recovery_codes[0].to_string())).await, Ok(LogIn::Done(_))));
         let shown = format!("{second:?}");
         assert!(!shown.contains(second.recovery_codes[0].as_str()), "{shown}");
+    }
+
+    async fn renewed_recovery_codes_take_the_place_of_the_old_ones_and_need_a_proof(test: TestDatabase) {
+        let bed = Bed::new(&test).await;
+        let (done, app, old) = with_factor_and_codes(&bed).await;
+        let (by, session) = (writer(&done.principal), &done.session.session);
+        let renew = async |proof: Proof| {
+            bed.identity.renew_recovery_codes(by.clone(), session, proof, &client(ADDRESS)).await
+        };
+        let left = async || bed.identity.recovery_codes_left(session.user).await.unwrap();
+        assert_eq!(left().await, 10);
+        let refused = |result: Result<_, IdentityError>| {
+            matches!(result.map(|_: Vec<_>| ()), Err(IdentityError::Auth(AuthError::Credentials)))
+        };
+        assert!(refused(renew(Proof::Password(password("not the password"))).await));
+        // Neither a recovery code nor the code that confirmed the factor, which is used up.
+        assert!(refused(renew(Proof::Code(old[0].clone())).await));
+        assert!(refused(renew(Proof::Code(app.code(&bed))).await));
+        assert_eq!(left().await, 10);
+        let first = renew(Proof::Password(password(PASSWORD))).await.unwrap();
+        assert!(matches!(log_in(&bed, Some(old[1].clone())).await, Err(AuthError::Credentials)), "an old one");
+        assert!(matches!(log_in(&bed, Some(first[0].to_string())).await, Ok(LogIn::Done(_))));
+        assert_eq!(left().await, 9);
+        bed.wait(Duration::from_secs(60));
+        let second = renew(Proof::Code(app.code(&bed))).await.unwrap();
+        assert_eq!((second.len(), left().await), (10, 10));
+        assert!(matches!(log_in(&bed, Some(first[1].to_string())).await, Err(AuthError::Credentials)));
+        let audited = bed.audited().await;
+        assert_eq!(audited.iter().filter(|entry| *entry == "user.recovery_codes done").count(), 2);
+        // Without a second factor there is nothing that they could stand in for.
+        bed.user("eve@example.org", "viewer").await;
+        let eve = bed.log_in("eve@example.org").await;
+        let proof = Proof::Password(password(PASSWORD));
+        let none = bed.identity.renew_recovery_codes(writer(&eve.principal), &eve.session.session, proof, &client(ADDRESS));
+        assert!(matches!(none.await, Err(IdentityError::Conflict(_))));
     }
 
     async fn a_ticket_is_good_for_ten_minutes_and_for_its_password(test: TestDatabase) {

@@ -243,4 +243,42 @@ both_databases! {
         assert!(matches!(refused, Err(IdentityError::NotFound(_))));
         assert!(bed.identity.sessions_of(user_id(&eve)).await.unwrap().len() == 1);
     }
+
+    async fn a_session_is_ended_by_a_name_that_tells_nothing_of_it(test: TestDatabase) {
+        let bed = Bed::new(&test).await;
+        let ada = bed.user("ada@example.org", "viewer").await;
+        bed.user("eve@example.org", "viewer").await;
+        let (one, two) = (bed.log_in("ada@example.org").await, bed.log_in("ada@example.org").await);
+        let (by, user) = (writer(&two.principal), user_id(&ada));
+        let shown = bed.identity.open_sessions(&by, user, Some(&two.session.session)).await.unwrap();
+        assert_eq!(shown.iter().map(|session| session.current).filter(|current| *current).count(), 1);
+        assert!(shown.iter().all(|session| session.address == ADDRESS && session.agent == "test"));
+        let text = format!("{shown:?}");
+        for session in [&one.session.session, &two.session.session] {
+            assert!(!text.contains(&hex::encode(session.id_hash)[..16]) && !text.contains(&session.csrf), "{text}");
+        }
+        let other = shown.iter().find(|session| !session.current).unwrap();
+        // Who may do less ends none of hers, and who is elsewhere finds none.
+        let eve = bed.log_in("eve@example.org").await;
+        bed.identity.change_user(operator(), user, automate_governance::identity::UserChange {
+            permissions: Some(vec!["workflow.publish".to_owned()]),
+            ..Default::default()
+        }, None).await.unwrap();
+        let above = bed.identity.end_session(writer(&eve.principal), user, &other.name).await;
+        assert!(matches!(above, Err(IdentityError::Forbidden(_))), "{above:?}");
+        let mut stranger = writer(&eve.principal);
+        stranger.principal.tenant = Some(bed.tenant("acme").await);
+        assert!(matches!(bed.identity.open_sessions(&stranger, user, None).await, Err(IdentityError::NotFound(_))));
+        let foreign = bed.identity.end_session(stranger, user, &other.name).await;
+        assert!(matches!(foreign, Err(IdentityError::NotFound(_))));
+        assert!(bed.get(&cookies_of(&one.session)).await.is_ok());
+        bed.identity.end_session(by.clone(), user, &other.name).await.unwrap();
+        assert!(bed.get(&cookies_of(&one.session)).await.is_err() && bed.get(&cookies_of(&two.session)).await.is_ok());
+        let again = bed.identity.end_session(by.clone(), user, &other.name).await;
+        assert!(matches!(again, Err(IdentityError::NotFound("session"))));
+        assert!(bed.audited().await.contains(&"user.end_session done".to_owned()));
+        // One that is over is not shown any more.
+        bed.wait(bed.identity.settings().idle);
+        assert_eq!(bed.identity.open_sessions(&by, user, None).await.unwrap(), []);
+    }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use automate_store::db::{Backend, Database};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
-/// Tables that reading may change: when a session was last seen, how often somebody asked.
-pub const READING: &[&str] = &["sessions", "rate_buckets", "usage_counters"];
+/// Tables that change without a change by anybody: when a session was last seen, how often somebody
+/// asked, that a process lives.
+pub const READING: &[&str] = &["sessions", "rate_buckets", "usage_counters", "processes"];
 
 /// Every table but [`READING`], with its rows as text in one order.
 ///

@@ -156,7 +156,12 @@ async fn create(call: Call) -> Result<Reply, Problem> {
     let identity = call.api.service::<Identity>()?;
     let people = Arc::clone(&identity);
     let reply = change(call, move |call, txn| async move {
-        let new = NewGroup { name: body.name, description: body.description, permissions: body.permissions };
+        let new = NewGroup {
+            name: body.name,
+            description: body.description,
+            permissions: body.permissions,
+            ..NewGroup::default()
+        };
         let row = people.create_group_in(&txn, &giver(&call), new).await?;
         let body = shown(&call, &txn, row.id).await?;
         let reply = Reply::created(&format!("{PREFIX}/groups/{}", row.id), body)?;
@@ -176,7 +181,12 @@ async fn update(call: Call) -> Result<Reply, Problem> {
     let reply = change(call, move |call, txn| async move {
         let row = call.api.resources().get_in(&txn, &GROUPS, &call.writer(), id).await?;
         must_be_as_read(&call, row.version)?;
-        let change = GroupChange { name: patch.name, description: patch.description, permissions: patch.permissions };
+        let change = GroupChange {
+            name: patch.name,
+            description: patch.description,
+            permissions: patch.permissions,
+            ..GroupChange::default()
+        };
         let row = people.change_group_in(&txn, &giver(&call), GroupId(id), change, None).await?;
         let body = shown(&call, &txn, id).await?;
         Ok((txn, Reply::ok(body)?.with_version(row.row_version.into())))

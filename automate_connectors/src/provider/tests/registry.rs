@@ -191,3 +191,16 @@ async fn credentials_show_in_neither_answers_nor_errors_nor_debug() {
     let error = lost.chat(&call(), None, ask("?"), None).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::SecretUnavailable);
 }
+
+#[test]
+fn what_is_known_of_a_provider_tells_of_secrets_only_that_they_are_there() {
+    let mut registry = registry();
+    let named = json!({ "api_key": "$secret:OPENAI_KEY", "base_url": "https://bot:hunter2@models.example/v1" });
+    registry.configure("named", &config("openai", &named));
+    registry.configure("written", &config("anthropic", &json!({ "api_key": "sk-written-out-here" })));
+    let of = |name: &str| registry.get(name).unwrap().settings;
+    assert_eq!(of("named")["api_key"], ProviderSetting::Secret("OPENAI_KEY".to_owned()));
+    assert_eq!(of("written")["api_key"], ProviderSetting::Hidden);
+    let all = format!("{:?}", registry.list());
+    assert!(all.contains("models.example/v1") && !all.contains("hunter2") && !all.contains("sk-written"), "{all}");
+}
