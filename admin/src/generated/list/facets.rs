@@ -1,6 +1,7 @@
 //! How many rows each choice of the filters would give.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,14 +54,16 @@ pub(super) async fn put(
 
 /// Counts; answers whether all was counted.
 ///
-/// All choices are counted in one statement. Where that takes too long, one of them has no index: the
-/// halves are tried on their own, and their halves, as far as statements and time go.
+/// All choices are counted in one statement. Where that takes too long, one of them has no index: parts
+/// are tried on their own, and parts of these, as far as statements and time go.
 async fn count(
     cx: &Cx,
     admin: &Arc<dyn AnyAdmin>,
     columns: &[ListColumn],
     filters: &mut [FilterView],
 ) -> Result<bool, AdminError> {
+    let counted_of = |filter: &FilterView| filter.choices.iter().filter(|choice| choice.to.is_some()).count();
+    let sizes: Vec<usize> = filters.iter().map(counted_of).collect();
     let all = filters.iter_mut().flat_map(|filter| &mut filter.choices);
     let mut choices: Vec<&mut Choice> = all.filter(|choice| choice.to.is_some()).collect();
     choices.iter_mut().for_each(|choice| choice.count = count_text(None));
@@ -84,13 +87,26 @@ async fn count(
                 }
             }
             None if part.len() > 1 => {
-                let middle = part.start + part.len() / 2;
+                let middle = middle(&part, &sizes);
                 parts.extend([part.start..middle, middle..part.end]);
             }
             None => {}
         }
     }
     Ok(counted == choices.len())
+}
+
+/// Where a part of the choices is cut in two: between two filters, as near to the middle as there is
+/// such a place, because the choices of one filter are looked for in one way. `sizes` are the choices of
+/// each filter.
+fn middle(part: &Range<usize>, sizes: &[usize]) -> usize {
+    let half = part.start + part.len() / 2;
+    let ends = sizes.iter().scan(0, |end, size| {
+        *end += size;
+        Some(*end)
+    });
+    let inside = ends.filter(|end| part.start < *end && *end < part.end);
+    inside.min_by_key(|end| end.abs_diff(half)).unwrap_or(half)
 }
 
 /// None where counting took too long.
@@ -109,5 +125,19 @@ async fn tally(
         // A choice of one's own may ask for what takes a permission: whoever lacks it cannot take it.
         Ok(Err(ResourceError::Query(_))) => Ok(None),
         Ok(Err(error)) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_parted_between_filters_and_then_in_the_middle() {
+        let sizes = [6, 4, 2];
+        assert_eq!(middle(&(0..12), &sizes), 6);
+        assert_eq!(middle(&(6..12), &sizes), 10);
+        assert_eq!(middle(&(0..6), &sizes), 3);
+        assert_eq!(middle(&(0..2), &[2]), 1);
     }
 }

@@ -114,5 +114,5 @@ async fn a_file_that_somebody_else_has_sent_is_not_looked_at() {
     let (head, _) = library.send("POST", IMPORT, &importer.headers, &form[..form.len() / 2]).await;
     assert!(head.starts_with("HTTP/1.1 400"), "{head}");
     assert_eq!(importer.books().await, 0);
-    library.close().await;
+    importer.library.close().await;
 }
