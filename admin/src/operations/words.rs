@@ -45,7 +45,7 @@ pub(crate) fn grouped(n: u64) -> String {
 /// A number with its noun: `1 step`, `2 steps`, `3 entries`.
 pub(crate) fn many(n: impl std::fmt::Display, noun: &str) -> String {
     let n = n.to_string();
-    match noun.strip_suffix('y') {
+    match noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
         _ if n == "1" => format!("{n} {noun}"),
         Some(stem) => format!("{n} {stem}ies"),
         None => format!("{n} {noun}s"),
@@ -123,6 +123,7 @@ mod tests {
         assert_eq!([of(64_000), of(7_500_000), of(273_600_000)], ["1m 04s", "2h 05m", "3d 04h"]);
         assert_eq!([capped(10_001), capped(0)], ["10k+", "0"]);
         assert_eq!([many(1, "step"), many(0, "step"), many("10k+", "entry")], ["1 step", "0 steps", "10k+ entries"]);
+        assert_eq!([many(1, "day"), many(30, "day")], ["1 day", "30 days"]);
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(workflow("trigger"), "/admin/workflows/=trigger/");
     }

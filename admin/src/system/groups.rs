@@ -77,10 +77,8 @@ impl BaseModelAdmin for Groups {
     }
 
     fn get_fieldsets(&self, cx: &Cx, _spec: &Spec, _row: Option<&Row>) -> Vec<Fieldset> {
-        let mut fields = vec!["name", "description", "permissions"];
-        if grants::may_move(cx) {
-            fields.push("members");
-        }
+        let mut fields = vec!["name", "description", "members", "permissions"];
+        fields.retain(|field| *field != "members" || grants::may_move(cx));
         vec![Fieldset { title: "", description: "", fields, folded: false }]
     }
 

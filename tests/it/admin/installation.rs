@@ -80,7 +80,7 @@ both_databases! {
         site.start_again(&[]).await;
         let mut ada = site.log_in();
         let page = ada.get("/admin/providers/").is(200);
-        for text in ["gpt-4o-mini", "the secret OPENAI_KEY", "127.0.0.1:11434/v1", "asked where a step names none", "opnai"] {
+        for text in ["gpt-4o-mini", "the secret OPENAI_KEY", "127.0.0.1:11434/v1", "class=\"badge\">default<", "opnai"] {
             assert!(page.has(text), "{text}: {}", page.body);
         }
         let sees = ["connectors.view_provider"];
