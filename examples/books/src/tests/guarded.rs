@@ -170,7 +170,8 @@ async fn a_row_that_its_admin_keeps_from_somebody_is_not_there_for_them() {
     let fields = [(version.as_str(), "1"), (name.as_str(), "3"), (was.as_str(), "99")];
     assert_eq!(reader.post(&format!("{BOOKS_PAGE}edit/"), &fields).await.0, 409);
     for action in ["shorten", "delete"] {
-        let (_, run) = reader.post(&format!("{BOOKS_PAGE}actions/"), &[("action", action), ("pk", secret.as_str())]).await;
+        let (_, run) =
+            reader.post(&format!("{BOOKS_PAGE}actions/"), &[("action", action), ("pk", secret.as_str())]).await;
         let (_, page) = reader.get(&run).await;
         assert!(!page.contains("Zebra"), "{page}");
         drop(reader.post(&run, &[]).await);
