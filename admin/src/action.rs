@@ -49,7 +49,9 @@ pub struct Action {
     pub label: &'static str,
     /// What happens, for the page that asks: "{n} rows will be …" follows it.
     pub consequence: &'static str,
-    /// The permission. There is no action without one (A006).
+    /// The permission. There is no action without one (A006). Where it is the one to change or to delete
+    /// rows of the model, `PermissionMixin` is asked of each row whether somebody may do that with it; of
+    /// other actions, whether they see it.
     pub permission: String,
     /// Whether it takes something away.
     pub destructive: bool,

@@ -267,7 +267,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 both_databases! {
-    async fn a_secret_is_in_no_row_log_answer_or_metric(test: TestDatabase) {
+    async fn t9_a_secret_is_in_no_row_log_answer_or_metric(test: TestDatabase) {
         let site = Site::new(&test.url);
         let mut search = Search::new(site.canaries());
         site.store(&mut search);

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_looks_like_a_formula_is_a_text() {
+    fn a13_a_text_that_looks_like_a_formula_is_a_text() {
         for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
             assert_eq!(csv_cell(Some(&json!(text))), format!("'{text}"), "{text:?}");
         }

@@ -61,6 +61,8 @@ pub(super) struct Block<'s> {
     may: [bool; 3],
     add: Vec<Slot>,
     change: Vec<Slot>,
+    /// Of rows that its own admin lets nobody change.
+    fixed: Vec<Slot>,
     stored: Vec<Row>,
     cut: bool,
 }
@@ -70,6 +72,8 @@ impl<'s> Block<'s> {
     /// of its inline.
     pub(super) async fn all(cx: &Cx, spec: &'s Spec, row: Option<&Row>) -> Result<Vec<Self>, AdminError> {
         let mut blocks: Vec<Self> = Vec::new();
+        // They are stored with the row: who may not store that, only looks at them.
+        let stores = spec.allows(cx, if row.is_some() { Verb::Change } else { Verb::Add }, row);
         for (at, inline) in spec.inlines.iter().enumerate() {
             let model = inline.model;
             let can = |verb: &str| cx.can(&model.permission_for(verb));
@@ -80,8 +84,10 @@ impl<'s> Block<'s> {
             if blocks.iter().any(|other| other.prefix == prefix) {
                 prefix = format!("{prefix}{at}");
             }
-            let may = ["add", "change", "delete"].map(|verb| inline.editable && can(verb));
             let theirs = cx.state().site().of(model.name).map(|admin| admin.spec());
+            let own = theirs.and_then(|spec| spec.may.clone());
+            let mut may = ["add", "change", "delete"].map(|verb| stores && inline.editable && can(verb));
+            may[0] &= own.as_ref().is_none_or(|own| own(cx, Verb::Add, None));
             let sensitive = theirs.map(|spec| spec.sensitive.clone()).unwrap_or_default();
             let slots = |verb: Verb, may: bool| -> Vec<Slot> {
                 let columns = inline.columns.iter().filter_map(|column| Some((column, model.column(column.key)?)));
@@ -98,13 +104,12 @@ impl<'s> Block<'s> {
                     .collect()
             };
             let (add, change) = (slots(Verb::Add, may[0]), slots(Verb::Change, may[1]));
+            let fixed = slots(Verb::Change, false);
             let (stored, cut) = match row.and_then(|row| row.fields.get(spec.model.key)) {
                 Some(parent) => Self::read_rows(cx, inline, parent.clone()).await?,
                 None => (Vec::new(), false),
             };
-            let own = theirs.and_then(|spec| spec.may.clone());
-            let mut block = Self { inline, own, prefix, may, add, change, stored, cut };
-            block.may[0] &= block.allows(cx, Verb::Add, None);
+            let mut block = Self { inline, own, prefix, may, add, change, fixed, stored, cut };
             let seen = std::mem::take(&mut block.stored).into_iter();
             block.stored = seen.filter(|row| block.allows(cx, Verb::View, Some(row))).collect();
             blocks.push(block);
@@ -115,6 +120,20 @@ impl<'s> Block<'s> {
     /// Whether the model's own admin lets somebody do something with a row.
     fn allows(&self, cx: &Cx, verb: Verb, row: Option<&Row>) -> bool {
         self.own.as_ref().is_none_or(|may| may(cx, verb, row))
+    }
+
+    /// Its fields for a row that is stored, or for a new one.
+    fn slots_of(&self, cx: &Cx, stored: Option<&Row>) -> &[Slot] {
+        match stored {
+            None => &self.add,
+            Some(row) if self.allows(cx, Verb::Change, Some(row)) => &self.change,
+            Some(_) => &self.fixed,
+        }
+    }
+
+    /// Whether somebody may take a stored row away.
+    fn deletes(&self, cx: &Cx, row: &Row) -> bool {
+        self.may[2] && self.allows(cx, Verb::Delete, Some(row))
     }
 
     async fn read_rows(cx: &Cx, inline: &Inline, parent: Value) -> Result<(Vec<Row>, bool), AdminError> {
@@ -162,8 +181,7 @@ impl<'s> Block<'s> {
         let one = |index: &str, stored: Option<&Row>, posted: Option<&Fields>| {
             let prefix = format!("{}-{index}", self.prefix);
             let held = Held { values: stored.map_or(&nothing, |row| &row.fields), posted };
-            let slots = if stored.is_some() { &self.change } else { &self.add };
-            let fields = slots.iter().flat_map(|slot| {
+            let fields = self.slots_of(cx, stored).iter().flat_map(|slot| {
                 let name = format!("{prefix}-{}", slot.column.name);
                 let mut fields = slot.fields(cx, &name, picks, held, errors);
                 // A row that nobody fills in is no row.
@@ -180,7 +198,7 @@ impl<'s> Block<'s> {
             InlineRow {
                 version: stored.and_then(|row| row.version).map(|version| version.to_string()).unwrap_or_default(),
                 url: if id.is_empty() { String::new() } else { url(&id).unwrap_or_default() },
-                deletes: self.may[2],
+                deletes: stored.map_or(self.may[2], |row| self.deletes(cx, row)),
                 deleted: posted.is_some_and(|posted| posted.has(&format!("{prefix}-DELETE"))),
                 errors: errors.of(&format!("{prefix}-")).map(str::to_owned).collect(),
                 fields: fields.collect(),
@@ -231,13 +249,18 @@ impl<'s> Block<'s> {
     }
 
     /// What is to be done with its rows. What is wrong goes to `errors`, what is forged to `forged`.
+    ///
+    /// # Errors
+    /// `Forbidden` where it has a row that whoever asks may not add or take away: no form of ours has one, and
+    /// nothing of what was posted is done.
     pub(super) fn changes(
         &self,
         cx: &Cx,
         posted: &Fields,
         errors: &mut FieldErrors,
         forged: &mut Vec<String>,
-    ) -> Vec<InlineChange> {
+    ) -> Result<Vec<InlineChange>, AdminError> {
+        let forbidden = |verb: Verb| AdminError::Forbidden(self.inline.model.permission_for(verb.as_str()));
         let model = self.inline.model;
         let mut changes = Vec::new();
         for at in 0..self.total(posted) {
@@ -245,7 +268,11 @@ impl<'s> Block<'s> {
             let id = posted.text(&format!("{prefix}-id"));
             let wants_delete = posted.has(&format!("{prefix}-DELETE"));
             let stored = self.stored.iter().find(|row| row.id(model).is_some_and(|own| own.to_string() == id));
-            let slots = if id.is_empty() { &self.add } else { &self.change };
+            let slots = match stored {
+                // It is no more, which is told below.
+                None if !id.is_empty() => self.change.as_slice(),
+                stored => self.slots_of(cx, stored),
+            };
             let given = |slot: &Slot| posted.get(&format!("{prefix}-{}", slot.column.name)).is_some();
             forged.extend(
                 slots
@@ -265,6 +292,12 @@ impl<'s> Block<'s> {
                 fields
             };
             match stored {
+                _ if id.is_empty() && !self.may[0] => {
+                    let text = |slot: &Slot| !posted.text(&format!("{prefix}-{}", slot.column.name)).is_empty();
+                    if slots.iter().any(text) && !wants_delete {
+                        return Err(forbidden(Verb::Add));
+                    }
+                }
                 _ if id.is_empty() => {
                     let typed = |slot: &&Slot| {
                         slot.writable && slot.column.kind != automate_store::resource::ColumnKind::Boolean
@@ -273,7 +306,7 @@ impl<'s> Block<'s> {
                         .iter()
                         .filter(typed)
                         .any(|slot| !posted.text(&format!("{prefix}-{}", slot.column.name)).is_empty());
-                    if self.may[0] && filled && !wants_delete {
+                    if filled && !wants_delete {
                         changes.push(InlineChange {
                             prefix: prefix.clone(),
                             id: None,
@@ -287,10 +320,12 @@ impl<'s> Block<'s> {
                 Some(row) => {
                     let version = posted.text(&format!("{prefix}-row_version")).parse().ok();
                     let version = version.filter(|_| model.version.is_some());
-                    let allows = |verb: Verb| self.allows(cx, verb, Some(row));
-                    if wants_delete && self.may[2] && allows(Verb::Delete) {
+                    if wants_delete && !self.deletes(cx, row) {
+                        return Err(forbidden(Verb::Delete));
+                    }
+                    if wants_delete {
                         changes.push(InlineChange { prefix: prefix.clone(), id: row.id(model), version, fields: None });
-                    } else if self.may[1] && allows(Verb::Change) {
+                    } else {
                         let mut fields = read(Some(row), errors);
                         fields.retain(|name, value| row.fields.get(name) != Some(value));
                         if !fields.is_empty() {
@@ -305,7 +340,7 @@ impl<'s> Block<'s> {
                 }
             }
         }
-        changes
+        Ok(changes)
     }
 
     pub(super) fn inline(&self) -> &Inline {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use automate_core::limits;
-use automate_store::resource::{ColumnKind, Comparison, ListQuery, Ordering, Page, ResourceError, Row};
+use automate_store::resource::{ColumnKind, Comparison, ListQuery, Ordering, ResourceError, Row};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde_json::json;
@@ -192,10 +192,18 @@ pub(super) async fn show(cx: Cx, here: Here) -> Reply {
     };
     let too_much = page.is_none();
     let page = page.unwrap_or_default();
-    let count = if too_much { None } else { counted(&cx, spec, &asked, &page).await? };
-    let drill = if too_much { Vec::new() } else { drilled(&cx, admin, &asked.params).await? };
     let (next, previous) = (page.next.clone(), page.previous.clone());
     let rows = rows_of(&cx, spec, page);
+    let is_all = next.is_none() && previous.is_none() && asked.query.cursor.is_none();
+    let count = if too_much {
+        None
+    } else if is_all {
+        // Of a page that is all there is, without those rows that they do not see.
+        Some(rows.len() as u64)
+    } else {
+        counted(&cx, spec, &asked).await?
+    };
+    let drill = if too_much { Vec::new() } else { drilled(&cx, admin, &asked.params).await? };
     let texts = columns::texts(&cx, spec, &asked.columns, &rows).await?;
     let mut params = asked.params;
     name_related(&cx, spec, &mut params.active).await?;
@@ -238,10 +246,7 @@ fn refused(cx: &Cx, spec: &Spec, error: AdminError) -> Reply {
 }
 
 /// How many rows match, as far as they are counted; none where that took too long.
-async fn counted(cx: &Cx, spec: &Spec, asked: &Asked, page: &Page) -> Result<Option<u64>, AdminError> {
-    if page.next.is_none() && page.previous.is_none() && asked.query.cursor.is_none() {
-        return Ok(Some(page.results.len() as u64));
-    }
+async fn counted(cx: &Cx, spec: &Spec, asked: &Asked) -> Result<Option<u64>, AdminError> {
     let (resources, writer) = (cx.state().resources(), cx.writer());
     let counting = resources.count_up_to(spec.model, &writer, &asked.query, limits::LISTED_ROWS + 1);
     match tokio::time::timeout(limits::COUNT_TIME, counting).await {

@@ -24,7 +24,7 @@ use super::narrowed;
 use crate::action::Selection;
 use crate::erased::AnyAdmin;
 use crate::http::Cx;
-use crate::spec::Verb;
+use crate::spec::{Spec, Verb};
 use crate::state::AdminState;
 
 /// How long one batch of rows may take.
@@ -202,23 +202,30 @@ impl Doer {
         };
         let spec = self.admin.spec();
         let find = |taken: &TakenRow| rows.iter().find(|row| row.id(spec.model) == Some(taken.id));
+        let action = spec.actions.iter().find(|action| action.key == self.key);
+        let may = |row: &Row| match action {
+            None => spec.allows(&self.cx, Verb::Delete, Some(row)),
+            // Whether they may take it was asked before; of single rows it is asked as what it needs.
+            Some(action) => {
+                let verb = verb_of(spec, &action.permission);
+                spec.may.as_ref().is_none_or(|may| may(&self.cx, verb, Some(row)))
+            }
+        };
         let mut results = Vec::with_capacity(taken.len());
         let mut wanted = Vec::new();
         for one in taken {
-            let verb = if self.key == DELETE { Verb::Delete } else { Verb::View };
             match find(&one) {
                 // Whoever began it before has deleted it.
                 None if one.again && self.key == DELETE => {
                     results.push(RowResult { position: one.position, failed: None });
                 }
                 None => results.push(fail(&one, "It is not there any more, or not yours to see.".to_owned())),
-                Some(row) if !spec.allows(&self.cx, verb, Some(row)) => {
+                Some(row) if !may(row) => {
                     results.push(fail(&one, "You may not do this with it.".to_owned()));
                 }
                 Some(row) => wanted.push((one, row)),
             }
         }
-        let action = spec.actions.iter().find(|action| action.key == self.key);
         let Some(action) = action else {
             for (one, row) in wanted {
                 let failed = match self.admin.delete(&self.cx, row).await {
@@ -261,6 +268,12 @@ impl Doer {
         let page = page.map_err(|error| said(error.into()))?;
         Ok(rows_of(&self.cx, spec, page))
     }
+}
+
+/// What is done to a row by what takes a permission: what takes the one to change rows, changes them.
+fn verb_of(spec: &Spec, permission: &str) -> Verb {
+    let verbs = [Verb::Change, Verb::Delete];
+    verbs.into_iter().find(|verb| spec.model.permission_for(verb.as_str()) == permission).unwrap_or(Verb::View)
 }
 
 fn said(error: crate::error::AdminError) -> String {

@@ -35,12 +35,13 @@ pub(super) async fn change(cx: Cx, here: Here, Path(id): Path<String>, posted: F
     let admin = &*here.0;
     allowed(&cx, admin, Verb::View, None)?;
     let id = exact_id(&id).ok_or(AdminError::NotFound)?;
-    let found = match row(admin, &cx, id).await {
+    // A row that they may not see is answered as one that is no more.
+    let seen = |row: Row| allowed(&cx, admin, Verb::View, Some(&row)).map(|()| row);
+    let found = match row(admin, &cx, id).await.and_then(seen) {
         Ok(found) => found,
         Err(AdminError::NotFound) => return conflict::gone(&cx, admin, &posted),
         Err(other) => return Err(other),
     };
-    allowed(&cx, admin, Verb::View, Some(&found))?;
     if posted.has("_saveasnew") && admin.spec().save_as {
         return store(&cx, admin, None, posted.without(&[ROW_VERSION])).await;
     }
@@ -66,7 +67,7 @@ async fn store(cx: &Cx, admin: &dyn AnyAdmin, row: Option<&Row>, posted: Fields)
     let mut fields = page.plan.read(cx, &posted, known.unwrap_or(&Map::new()), &mut errors);
     let mut changes = Vec::new();
     for block in &page.blocks {
-        let of_block = block.changes(cx, &posted, &mut errors, &mut forged);
+        let of_block = block.changes(cx, &posted, &mut errors, &mut forged)?;
         if !of_block.is_empty() {
             changes.push((block.inline().clone(), of_block));
         }

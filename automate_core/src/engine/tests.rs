@@ -427,7 +427,7 @@ fn a_template_that_fails_fails_its_step_and_says_where() {
 }
 
 #[test]
-fn a_secret_in_a_variable_or_the_output_is_refused_and_in_an_input_is_redacted() {
+fn t9_a_secret_in_a_variable_or_the_output_is_refused_and_in_an_input_is_redacted() {
     let mut b = Bench::new("steps:\n  - {id: a, uses: idem.x, with: {h: 'Bearer {{ secrets.TOKEN }}'}}");
     b.begun(Happening::Begin);
     assert_eq!(b.state().steps[0].input, Some(json!({"h": "Bearer $secret:TOKEN"})));

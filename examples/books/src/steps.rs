@@ -1,9 +1,9 @@
 //! The steps of docs/admin.md, each compiled and looked at as the server does before it starts.
 #![expect(unreachable_pub, reason = "each step is shown as it stands in a crate of its own")]
 
-mod entity;
+pub(crate) mod entity;
 mod five_rows;
-mod four_inline;
+pub(crate) mod four_inline;
 mod one_list;
 mod six_own;
 mod three_form;

@@ -1,6 +1,6 @@
 //! Coming in: set-up, log-in, what forms must prove, what every answer carries.
 
-use automate_tests::admin::{PASSWORD, Site};
+use automate_tests::admin::{PASSWORD, Site, tables};
 use automate_tests::both_databases;
 
 both_databases! {
@@ -18,7 +18,9 @@ both_databases! {
         assert_eq!(browser.get("/admin/").status, 200);
         assert_eq!(browser.get("/admin/logout/").status, 200);
         assert_eq!(browser.get("/admin/").status, 200, "a look at the page logs nobody out");
-        assert_eq!(browser.post("/admin/logout/", &[]).location(), "/admin/login/");
+        let out = browser.post("/admin/logout/", &[]);
+        assert_eq!(out.location(), "/admin/login/");
+        assert_eq!(out.header("clear-site-data"), Some("\"cache\", \"storage\""), "nothing is left for whoever goes back");
         assert_eq!(browser.get("/admin/").location(), "/admin/login/?next=%2Fadmin%2F");
     }
 
@@ -52,7 +54,7 @@ both_databases! {
         assert!(browser.get("/admin/me/").has("data-theme=\"dark\""));
     }
 
-    async fn every_answer_carries_the_headers_and_nothing_inline(db: TestDatabase) {
+    async fn a5_a21_every_answer_carries_the_headers_and_nothing_inline(db: TestDatabase) {
         let site = Site::start(db).await;
         let (mut stranger, mut ada) = (site.browser(), site.log_in());
         for page in [
@@ -61,9 +63,13 @@ both_databases! {
             ada.get("/admin/"),
             ada.get("/admin/me/"),
             ada.get("/admin/no/such/page/"),
+            ada.get("/admin/people/group/export/?format=csv"),
+            ada.post("/admin/me/look/", &[("theme", "dark")]),
+            ada.post_bare("/admin/me/look/", &[("theme", "dark")]),
         ] {
             let policy = page.header("content-security-policy").unwrap();
             assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
+            assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
             assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
             assert_eq!(page.header("referrer-policy"), Some("same-origin"));
             assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin"));
@@ -76,6 +82,39 @@ both_databases! {
         let style = ada.get(&style).is(200);
         assert_eq!(style.header("cache-control"), Some("public, max-age=31536000, immutable"));
         assert_eq!(ada.get("/admin/static/0/no.css").status, 404);
+    }
+
+    async fn a16_no_stranger_is_believed_what_they_say_of_a_proxy(db: TestDatabase) {
+        let site = Site::start(db).await;
+        let said = [
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x_forwarded_for", "203.0.113.9"),
+            ("x-real-ip", "203.0.113.9"),
+            ("forwarded", "for=203.0.113.9;host=evil.example;proto=https"),
+            ("x-forwarded-proto", "https"),
+            ("x-original-url", "/admin/me/"),
+        ];
+        let mut stranger = site.browser();
+        let form = stranger.send("GET", "/admin/login/?next=/admin/me/", &said, None).is(200);
+        assert!(!form.has("evil.example") && !form.has("203.0.113.9"), "{}", form.body);
+        let led = stranger.send("GET", "/admin/", &[("host", "evil.example"), said[0]], None);
+        assert_eq!(led.location(), "/admin/login/?next=%2Fadmin%2F");
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let log_in = |browser: &mut automate_tests::admin::Browser, more: &[(&str, &str)], password: &str| {
+            let headers = [&said[..], &[kind], more].concat();
+            let word: String = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
+            browser.send("POST", "/admin/login/", &headers, Some(&format!("email=ada%40example.com&password={word}")))
+        };
+        // The origin of a form is not what a header says that ours is.
+        assert_eq!(log_in(&mut stranger, &[("origin", "https://evil.example")], PASSWORD).status, 403);
+        assert_eq!(log_in(&mut stranger, &[], "a guess").status, 401);
+        let page = log_in(&mut stranger, &[], PASSWORD);
+        assert_eq!((page.status, page.location()), (303, "/admin/"));
+        let cookie = page.header("set-cookie").unwrap();
+        assert!(cookie.starts_with("automate_session=") && !cookie.contains("Secure"), "it came over plain HTTP: {cookie}");
+        let log = tables::texts(&site.database.db, "SELECT DISTINCT address AS name FROM audit_log").await;
+        assert!(log.iter().any(|address| address == "127.0.0.1") && !log.iter().any(|address| address.contains("203.0.113")), "{log:?}");
     }
 
     async fn whoever_is_not_of_the_staff_stays_outside(db: TestDatabase) {

@@ -105,7 +105,7 @@ both_databases! {
         assert_eq!(tables::row(&site.database.db, "users", "name = 'forged'").await["password_hash"].replace("NULL", ""), "");
     }
 
-    async fn a_field_of_a_list_or_of_another_form_cannot_be_slipped_in(db: TestDatabase) {
+    async fn a10_a_field_of_a_list_or_of_another_form_cannot_be_slipped_in(db: TestDatabase) {
         let (site, rows, mut ada) = full(db).await;
         let before = tables::contents(&site.database.db).await;
         for model in &rows.models {
@@ -127,6 +127,13 @@ both_databases! {
                 assert!(page.status >= 400, "{model} {deed}: {}", page.status);
                 assert!(writes || matches!(page.status, 403..=405), "{model} {deed}: {}", page.status);
             }
+        }
+        // Rows of an inline that only shows them: the whole form is refused.
+        let user = format!("/admin/people/user/{}/change/", rows.get("/admin/people/user/").unwrap());
+        let version = ada.get(&user).is(200).hidden("row_version").unwrap();
+        for row in [("tokens-0-name", "forged"), ("tokens-0-prefix", "forged"), ("tokens-0-expires_at", "2099-01-01T00:00:00")] {
+            let fields = [("row_version", version.as_str()), ("_save", "1"), ("tokens-TOTAL_FORMS", "1"), ("tokens-0-id", ""), row];
+            assert_eq!(ada.post(&user, &fields).status, 403, "{row:?}");
         }
         let connection = format!("/admin/connections/{}/change/", rows.get("connections").unwrap());
         let version = ada.get(&connection).is(200).hidden("version").unwrap();

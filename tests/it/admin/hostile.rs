@@ -29,6 +29,7 @@ const HOSTILE: &[&str] = &[
     "<base href=//evil.example>",
     "<form action=//evil.example><button>x",
     "]]><svg/onload=alert(1)>",
+    "data:text/html,<script>alert(1)</script>",
     "<\u{ff1c}b\u{ff1e} \u{3008}i\u{3009} caf\u{e9} \u{1f600}",
 ];
 
@@ -209,7 +210,7 @@ fn report(mut found: Vec<String>) {
 }
 
 both_databases! {
-    async fn whatever_is_kept_in_a_text_field_is_shown_as_text(db: TestDatabase) {
+    async fn a3_a4_whatever_is_kept_in_a_text_field_is_shown_as_text(db: TestDatabase) {
         let (site, ours) = seeded(db).await;
         let mut ada = site.log_in();
         let mut shown = workflows(&site, &ours).await;
@@ -236,7 +237,7 @@ both_databases! {
         assert!(opened > 200, "only {opened} pages");
     }
 
-    async fn what_is_asked_for_or_refused_is_repeated_as_text(db: TestDatabase) {
+    async fn a3_a4_what_is_asked_for_or_refused_is_repeated_as_text(db: TestDatabase) {
         let (site, ours) = seeded(db).await;
         let rows = site.fill(&ours).await;
         let mut ada = site.log_in();
@@ -291,7 +292,7 @@ both_databases! {
         report(found);
     }
 
-    async fn what_is_streamed_to_a_page_is_text_too(db: TestDatabase) {
+    async fn a3_what_is_streamed_to_a_page_is_text_too(db: TestDatabase) {
         let (site, ours) = seeded(db).await;
         let text = json!("{{ inputs.text }}");
         let source = json!({

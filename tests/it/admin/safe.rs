@@ -13,7 +13,7 @@ use super::routes::entries;
 const LOOKS: &[&str] = &["view", "export", "read", "reveal"];
 
 both_databases! {
-    async fn no_get_changes_anything(db: TestDatabase) {
+    async fn a2_no_get_changes_anything(db: TestDatabase) {
         let mut site = Site::start(db).await;
         let ours = site.tenant("default", Some(TenantId::DEFAULT)).await;
         let rows = site.fill(&ours).await;
