@@ -134,6 +134,14 @@ pub fn label_of(name: &str) -> String {
     capital(&plain.join(" "))
 }
 
+/// A name within a sentence: "Workflow versions" are "workflow versions", "API tokens" stay as they are.
+#[must_use]
+pub fn in_sentence(name: &str) -> String {
+    let lower =
+        |word: &str| if word.chars().skip(1).any(char::is_uppercase) { word.to_owned() } else { word.to_lowercase() };
+    name.split(' ').map(lower).collect::<Vec<_>>().join(" ")
+}
+
 /// A word that is not written as it is stored.
 fn spelled(word: &str) -> &str {
     const SPELLED: &[(&str, &str)] = &[
@@ -182,6 +190,8 @@ mod tests {
 
     #[test]
     fn names_become_labels() {
+        assert_eq!(in_sentence("Workflow versions"), "workflow versions");
+        assert_eq!(in_sentence("API tokens"), "API tokens");
         assert_eq!(label_of("last_login_at"), "Last login");
         assert_eq!(label_of("id"), "ID");
         assert_eq!(label_of("user_id"), "User ID");

@@ -270,7 +270,7 @@ pub(super) async fn show(cx: Cx, here: Here, Path(id): Path<String>) -> Reply {
 }
 
 fn counted(rows: u64, spec: &Spec) -> String {
-    if rows == 1 { format!("1 {}", spec.noun) } else { format!("{rows} {}", spec.plural.to_lowercase()) }
+    if rows == 1 { format!("1 {}", spec.noun) } else { format!("{rows} {}", crate::column::in_sentence(&spec.plural)) }
 }
 
 /// Confirms it.

@@ -62,7 +62,8 @@ pub(super) async fn of_model(cx: Cx, here: Here) -> Reply {
     let spec = here.0.spec();
     cx.require("audit.view_entry")?;
     allowed(&cx, &*here.0, Verb::View, None)?;
-    let shell = cx.shell(format!("History of {}", spec.plural.to_lowercase())).crumb(&spec.plural, spec.url());
+    let shell =
+        cx.shell(format!("History of {}", crate::column::in_sentence(&spec.plural))).crumb(&spec.plural, spec.url());
     show(&cx, spec, shell, None).await
 }
 

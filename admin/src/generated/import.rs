@@ -58,8 +58,8 @@ struct ImportPage {
 
 fn blank(cx: &Cx, spec: &Spec, step: &'static str) -> ImportPage {
     ImportPage {
-        shell: cx.shell(format!("Import {}", spec.plural.to_lowercase())).crumb(&spec.plural, spec.url()),
-        plural: spec.plural.to_lowercase(),
+        shell: cx.shell(format!("Import {}", crate::column::in_sentence(&spec.plural))).crumb(&spec.plural, spec.url()),
+        plural: crate::column::in_sentence(&spec.plural),
         step,
         csv: String::new(),
         columns: columns(cx, spec).map(|column| column.name).collect::<Vec<_>>().join(", "),
