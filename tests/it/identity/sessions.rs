@@ -260,10 +260,8 @@ both_databases! {
         let other = shown.iter().find(|session| !session.current).unwrap();
         // Who may do less ends none of hers, and who is elsewhere finds none.
         let eve = bed.log_in("eve@example.org").await;
-        bed.identity.change_user(operator(), user, automate_governance::identity::UserChange {
-            permissions: Some(vec!["workflow.publish".to_owned()]),
-            ..Default::default()
-        }, None).await.unwrap();
+        let more = UserChange { permissions: Some(vec!["workflow.publish".to_owned()]), ..UserChange::default() };
+        bed.identity.change_user(operator(), user, more, None).await.unwrap();
         let above = bed.identity.end_session(writer(&eve.principal), user, &other.name).await;
         assert!(matches!(above, Err(IdentityError::Forbidden(_))), "{above:?}");
         let mut stranger = writer(&eve.principal);
