@@ -196,8 +196,9 @@ both_databases! {
         bed.user("eve@example.org", "viewer").await;
         let eve = bed.log_in("eve@example.org").await;
         let proof = Proof::Password(password(PASSWORD));
-        let none = bed.identity.renew_recovery_codes(writer(&eve.principal), &eve.session.session, proof, &client(ADDRESS));
-        assert!(matches!(none.await, Err(IdentityError::Conflict(_))));
+        let here = client(ADDRESS);
+        let none = bed.identity.renew_recovery_codes(writer(&eve.principal), &eve.session.session, proof, &here).await;
+        assert!(matches!(none, Err(IdentityError::Conflict(_))));
     }
 
     async fn a_ticket_is_good_for_ten_minutes_and_for_its_password(test: TestDatabase) {
