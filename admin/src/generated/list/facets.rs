@@ -118,7 +118,8 @@ async fn tally(
 ) -> Result<Option<Vec<u64>>, AdminError> {
     let (resources, writer) = (cx.state().resources(), cx.writer());
     let tally = resources.tally(admin.spec().model, &writer, queries, limits::LISTED_ROWS + 1, time);
-    match tokio::time::timeout(time, tally).await {
+    // The database gives up by itself; SQLite's one connection is free for the next part only then.
+    match tokio::time::timeout(time * 2, tally).await {
         Ok(Ok(counts)) => Ok(Some(counts)),
         Err(_) => Ok(None),
         Ok(Err(ResourceError::Store(error))) if error.is_transient() => Ok(None),
