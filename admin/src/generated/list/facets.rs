@@ -77,8 +77,8 @@ async fn count(
     for statements in (1..=limits::FACET_STATEMENTS).rev() {
         let Some(part) = parts.pop_front() else { break };
         let left = end.saturating_duration_since(Instant::now());
-        // Most often the first one counts all.
-        let time = if statements == limits::FACET_STATEMENTS { left / 2 } else { left / statements };
+        // What the parts before it did not need, those behind it have.
+        let time = left / (statements - 1).max(1);
         match tally(cx, admin, &queries[part.clone()], time).await? {
             Some(counts) => {
                 counted += counts.len();
