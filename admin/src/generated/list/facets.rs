@@ -77,8 +77,8 @@ async fn count(
     for statements in (1..=limits::FACET_STATEMENTS).rev() {
         let Some(part) = parts.pop_front() else { break };
         let left = end.saturating_duration_since(Instant::now());
-        // Most often the first one counts all.
-        let time = if statements == limits::FACET_STATEMENTS { left / 2 } else { left / statements };
+        // What the parts before it did not need, those behind it have.
+        let time = left / (statements - 1).max(1);
         match tally(cx, admin, &queries[part.clone()], time).await? {
             Some(counts) => {
                 counted += counts.len();
@@ -118,7 +118,8 @@ async fn tally(
 ) -> Result<Option<Vec<u64>>, AdminError> {
     let (resources, writer) = (cx.state().resources(), cx.writer());
     let tally = resources.tally(admin.spec().model, &writer, queries, limits::LISTED_ROWS + 1, time);
-    match tokio::time::timeout(time, tally).await {
+    // The database gives up by itself; SQLite's one connection is free for the next part only then.
+    match tokio::time::timeout(time * 2, tally).await {
         Ok(Ok(counts)) => Ok(Some(counts)),
         Err(_) => Ok(None),
         Ok(Err(ResourceError::Store(error))) if error.is_transient() => Ok(None),
