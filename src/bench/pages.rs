@@ -65,6 +65,8 @@ pub(crate) async fn run(server: &Server, problems: &mut Vec<String>) -> Result<V
         ("a workflow of 300 steps", "/admin/workflows/bench-wide/".to_owned()),
         ("audit log", "/admin/audit/".to_owned()),
         ("generated list of executions", "/admin/executions/execution/".to_owned()),
+        ("generated list of failed ones", "/admin/executions/execution/?status=failed".to_owned()),
+        ("generated list with counts", "/admin/executions/execution/?facets=1".to_owned()),
     ];
     let mut results = Vec::new();
     for (name, path) in pages {

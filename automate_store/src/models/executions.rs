@@ -29,6 +29,7 @@ pub static EXECUTIONS: LazyLock<Model> = LazyLock::new(|| {
         .orderings([Id, CreatedAt])
         .time_of_key(CreatedAt)
         .choices(Status, STATES)
+        .indexed(Status, &["pending", "waiting", "failed", "cancelled"])
         .describe(Workflow, "The workflow, by its slug.")
         .describe(Version, "The version that runs; 0 of a draft that is tested.")
         .describe(Trigger, "What made it start.")

@@ -52,6 +52,9 @@ pub struct Column {
     pub search: bool,
     /// The words that it takes, where it takes no others.
     pub choices: &'static [&'static str],
+    /// Those of its words that a partial index is for: SQLite takes such an index only where its condition
+    /// stands in the statement.
+    pub indexed: &'static [&'static str],
     /// Whether it is a name: something that people tell apart by looking at it, such as an address
     /// or a slug. What looks like another name, or like nothing, is refused.
     pub name_like: bool,
@@ -87,6 +90,7 @@ impl Column {
             order: false,
             search: false,
             choices: &[],
+            indexed: &[],
             name_like: false,
             detail: false,
             references: None,
@@ -328,6 +332,12 @@ impl<E: EntityTrait> ModelBuilder<E> {
     #[must_use]
     pub fn choices(self, column: E::Column, choices: &'static [&'static str]) -> Self {
         self.each(&[column], &|column| column.choices = choices)
+    }
+
+    /// Those of a column's words that a partial index is for.
+    #[must_use]
+    pub fn indexed(self, column: E::Column, words: &'static [&'static str]) -> Self {
+        self.each(&[column], &|column| column.indexed = words)
     }
 
     /// The characters of a column, at most.
