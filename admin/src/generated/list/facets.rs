@@ -73,7 +73,8 @@ async fn count(
     }
     let end = Instant::now() + limits::FACET_TIME;
     let mut counted = 0;
-    let mut parts = VecDeque::from([0..queries.len()]);
+    let mut parts = VecDeque::new();
+    parts.push_back(0..queries.len());
     for statements in (1..=limits::FACET_STATEMENTS).rev() {
         let Some(part) = parts.pop_front() else { break };
         let left = end.saturating_duration_since(Instant::now());
