@@ -22,6 +22,7 @@ pub mod referring;
 pub mod resource;
 pub mod saved_views;
 pub mod search;
+mod tables;
 pub mod workflows;
 
 pub use engine_store::{EngineStoreOptions, open, open_with};
