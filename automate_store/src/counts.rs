@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
 use crate::db::Database;
 use crate::error::store_error;
-use crate::search::IN_INDEX;
+use crate::search::{IN_INDEX, INDEXED};
 
 /// Executions by where they stand, and those of the last hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +27,6 @@ pub struct ExecutionCounts {
     /// of them.
     pub last_hour: BTreeMap<ExecutionStatus, u64>,
 }
-
-/// The states that an index knows.
-const INDEXED: [ExecutionStatus; 4] =
-    [ExecutionStatus::Pending, ExecutionStatus::Waiting, ExecutionStatus::Failed, ExecutionStatus::Cancelled];
 
 /// Counts a tenant's executions.
 ///

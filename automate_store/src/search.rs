@@ -162,8 +162,12 @@ impl Made {
 /// condition stands in the statement, and does not conclude it from one state.
 pub(crate) const IN_INDEX: &str = "status IN ('pending', 'waiting', 'failed', 'cancelled')";
 
-const INDEXED: [ExecutionStatus; 4] =
+/// The states that the index knows.
+pub(crate) const INDEXED: [ExecutionStatus; 4] =
     [ExecutionStatus::Pending, ExecutionStatus::Waiting, ExecutionStatus::Failed, ExecutionStatus::Cancelled];
+/// The same as words.
+pub(crate) const INDEXED_WORDS: &[&str] =
+    &[INDEXED[0].as_str(), INDEXED[1].as_str(), INDEXED[2].as_str(), INDEXED[3].as_str()];
 
 /// Looks for executions of a tenant.
 ///

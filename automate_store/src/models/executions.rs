@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use automate_core::limits;
 
 use crate::resource::{Expansion, Model};
+use crate::search::INDEXED_WORDS;
 
 /// The permission that shows inputs and outputs.
 pub(super) const PAYLOAD: &str = "execution.view_payload";
@@ -29,7 +30,7 @@ pub static EXECUTIONS: LazyLock<Model> = LazyLock::new(|| {
         .orderings([Id, CreatedAt])
         .time_of_key(CreatedAt)
         .choices(Status, STATES)
-        .indexed(Status, &["pending", "waiting", "failed", "cancelled"])
+        .indexed(Status, INDEXED_WORDS)
         .describe(Workflow, "The workflow, by its slug.")
         .describe(Version, "The version that runs; 0 of a draft that is tested.")
         .describe(Trigger, "What made it start.")
